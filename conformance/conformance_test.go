@@ -199,7 +199,7 @@ func TestRealRun(t *testing.T) {
 import "testing"
 func TestX(t *testing.T) {
 	t.Run("A-1,A-2 two at once, 1/2 done", func(t *testing.T) {})
-	t.Run("A-3 fails", func(t *testing.T) { t.Fail() })
+	t.Run("A-3 fails", func(t *testing.T) { t.Error("so it is") })
 	t.Run("A-4 skipped", func(t *testing.T) { t.Skip("why") })
 	t.Run("A-5 parent", func(t *testing.T) { t.Run("A-6 leaf", func(t *testing.T) {}) })
 }
@@ -220,6 +220,9 @@ func TestX(t *testing.T) {
 		if res.States[id] != s {
 			t.Errorf("%s: state %d, want %d", id, res.States[id], s)
 		}
+	}
+	if len(res.Failures) != 2 || !strings.Contains(res.Failures[1].Output, "so it is") {
+		t.Errorf("failures %+v", res.Failures)
 	}
 	if res.Passed != 2 || res.Failed != 1 || res.Skipped != 1 || len(res.Errors) != 0 {
 		t.Errorf("%+v", res)

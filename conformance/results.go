@@ -31,6 +31,14 @@ type Results struct {
 	Skipped  int      // leaf tests that were skipped
 	Broken   []string // packages that failed, sorted; a package that does not compile is one
 	Errors   []string // ids no table knows, and excepted rows that a test claims; sorted
+
+	Failures []Failure // what failed tests and packages wrote, sorted by name
+}
+
+// Failure is a test, or a package as a whole, that failed.
+type Failure struct {
+	Name   string // "package Test/name", or the package alone
+	Output string
 }
 
 type event struct {
@@ -38,10 +46,12 @@ type event struct {
 	Package    string
 	ImportPath string
 	Test       string
+	Output     string
 }
 
 type outcome struct {
 	action    string // pass, fail, skip or "" while it runs
+	output    strings.Builder
 	hasChild  bool
 	childFail bool
 }
@@ -50,23 +60,24 @@ type outcome struct {
 // row. Lines that are no JSON objects, which the go command writes when a
 // package does not compile, are passed over.
 func (t *Tables) Read(r io.Reader) (*Results, error) {
-	runs, packages, err := events(r)
-	if err != nil {
+	run := newRun()
+	if err := run.read(r); err != nil {
 		return nil, err
 	}
 	res := &Results{States: map[string]State{}, Tests: map[string][]string{}}
-	for pkg, action := range packages {
-		switch action {
+	for pkg, o := range run.packages {
+		switch o.action {
 		case "pass":
 			res.Packages++
 		case "skip":
 		default:
 			res.Packages++
 			res.Broken = append(res.Broken, pkg)
+			res.fail(pkg, o)
 		}
 	}
 	unknown := map[string]bool{}
-	for pkg, tests := range runs {
+	for pkg, tests := range run.tests {
 		for name, o := range tests {
 			parent := parentOf(tests, name)
 			if parent != "" {
@@ -90,6 +101,7 @@ func (t *Tables) Read(r io.Reader) (*Results, error) {
 			default:
 				res.Failed++
 				state = Failing
+				res.fail(pkg+" "+name, o)
 			}
 			for _, id := range t.ids(leafName(tests, name)) {
 				if _, ok := t.rows[id]; !ok {
@@ -115,62 +127,83 @@ func (t *Tables) Read(r io.Reader) (*Results, error) {
 	}
 	sort.Strings(res.Errors)
 	sort.Strings(res.Broken)
+	sort.Slice(res.Failures, func(i, j int) bool { return res.Failures[i].Name < res.Failures[j].Name })
 	return res, nil
 }
 
-// events reads the last action of each test and of each package.
-func events(r io.Reader) (runs map[string]map[string]*outcome, packages map[string]string, err error) {
-	runs, packages = map[string]map[string]*outcome{}, map[string]string{}
+func (res *Results) fail(name string, o *outcome) {
+	if text := o.output.String(); text != "" {
+		res.Failures = append(res.Failures, Failure{Name: name, Output: text})
+	}
+}
+
+// testRun is the last action of each test and of each package.
+type testRun struct {
+	tests    map[string]map[string]*outcome // by package and full name
+	packages map[string]*outcome
+}
+
+func newRun() *testRun {
+	return &testRun{tests: map[string]map[string]*outcome{}, packages: map[string]*outcome{}}
+}
+
+func (run *testRun) read(r io.Reader) error {
 	br := bufio.NewReaderSize(r, 1<<16)
 	for {
 		line, err := br.ReadBytes('\n')
 		if len(line) > 0 && line[0] == '{' {
 			var e event
 			if jerr := json.Unmarshal(line, &e); jerr != nil {
-				return nil, nil, fmt.Errorf("read test events: %w", jerr)
+				return fmt.Errorf("read test events: %w", jerr)
 			}
-			note(e, runs, packages)
+			run.note(e)
 		}
 		if err == io.EOF {
-			return runs, packages, nil
+			return nil
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("read test events: %w", err)
+			return fmt.Errorf("read test events: %w", err)
 		}
 	}
 }
 
-func note(e event, runs map[string]map[string]*outcome, packages map[string]string) {
-	if e.Action == "build-fail" {
-		packages[e.ImportPath] = "fail"
-		return
-	}
-	if e.Package == "" {
-		return
-	}
-	if e.Test == "" {
-		switch e.Action {
-		case "pass", "fail", "skip":
-			packages[e.Package] = e.Action
-		case "start":
-			packages[e.Package] = ""
+// at returns the outcome that the event is about, or nil.
+func (run *testRun) at(e event) *outcome {
+	in, name := run.packages, e.Package
+	switch {
+	case e.Package == "":
+		name = e.ImportPath
+	case e.Test != "":
+		if run.tests[e.Package] == nil {
+			run.tests[e.Package] = map[string]*outcome{}
 		}
-		return
+		in, name = run.tests[e.Package], e.Test
 	}
-	tests := runs[e.Package]
-	if tests == nil {
-		tests = map[string]*outcome{}
-		runs[e.Package] = tests
+	if name == "" {
+		return nil
 	}
-	o := tests[e.Test]
+	if in[name] == nil {
+		in[name] = &outcome{}
+	}
+	return in[name]
+}
+
+func (run *testRun) note(e event) {
+	o := run.at(e)
 	if o == nil {
-		o = &outcome{}
-		tests[e.Test] = o
+		return
 	}
 	switch e.Action {
+	case "output", "build-output":
+		o.output.WriteString(e.Output)
+	case "build-fail":
+		o.action = "fail"
 	case "pass", "fail", "skip":
 		if o.action != "fail" { // of several runs (-count) the failure counts
 			o.action = e.Action
+		}
+		if o.action != "fail" {
+			o.output.Reset()
 		}
 	}
 }

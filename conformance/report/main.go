@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stderr io.Writer) 
 	if err != nil {
 		return fail(err)
 	}
+	for _, f := range res.Failures {
+		fmt.Fprintf(stderr, "--- failed: %s\n%s", f.Name, f.Output)
+	}
 	for _, e := range res.Errors {
 		fmt.Fprintln(stderr, "report:", e)
 	}
