@@ -1,0 +1,33 @@
+// Package httpapi is the operator's channel to a Group Manager: HTTP with JSON
+// bodies, on a Unix socket.
+//
+// [New] makes the handler from the domains that it puts on HTTP, [Listen] makes
+// the socket, [Serve] serves the one on the other, and [Client] is what commands
+// call it with. Who may call is decided by the uid of the process at the other
+// end (see [Operators]); without that uid nothing is served.
+//
+// # Resources
+//
+//	GET    /v1/health
+//	GET    /v1/groups                               list
+//	POST   /v1/groups                               create
+//	GET    /v1/groups/{group}                       show
+//	DELETE /v1/groups/{group}                       delete
+//	GET    /v1/groups/{group}/keys                  versions and times, never material
+//	POST   /v1/groups/{group}/rekey                 new keying material
+//	GET    /v1/groups/{group}/members               list
+//	GET    /v1/groups/{group}/pending               members without the newest version
+//	GET    /v1/groups/{group}/members/{node}        show
+//	POST   /v1/groups/{group}/members/{node}/evict  evict
+//	GET    /v1/devices                              list
+//	POST   /v1/devices                              enrol
+//	GET    /v1/devices/{device}                     show
+//	POST   /v1/devices/{device}/revoke              revoke
+//
+// Requests are strict: unknown members, duplicate names, trailing bytes and
+// other media types are refused. Every error is a problem (RFC 9457) with the
+// member "hint", which says what to do.
+//
+// Keying material never leaves by this channel. The one secret that does is a
+// new device's enrolment, once, in the answer to the request that makes it.
+package httpapi
