@@ -5,6 +5,9 @@
 // logged or marshalled as JSON or text by accident it says "[redacted]";
 // converting it to a plain []byte is the deliberate act by which it leaves.
 //
+// One hole remains: package fmt calls no methods on unexported fields, so a struct
+// with a Bytes in one of those needs a Format method of its own before it is printed.
+//
 // Go copies memory behind one's back (stack growth, garbage collection of old
 // arrays), so [Bytes.Wipe] shortens the life of a secret and promises no more.
 package secret

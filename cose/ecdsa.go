@@ -1,0 +1,68 @@
+package cose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+)
+
+// ecdsaHash returns the hash that goes with a NIST curve (RFC 9053, Section 2.1).
+func ecdsaHash(c Curve) crypto.Hash {
+	switch c {
+	case CurveP384:
+		return crypto.SHA384
+	case CurveP521:
+		return crypto.SHA512
+	}
+	return crypto.SHA256
+}
+
+func ecdsaDigest(c Curve, msg []byte) []byte {
+	switch ecdsaHash(c) {
+	case crypto.SHA384:
+		s := sha512.Sum384(msg)
+		return s[:]
+	case crypto.SHA512:
+		s := sha512.Sum512(msg)
+		return s[:]
+	}
+	s := sha256.Sum256(msg)
+	return s[:]
+}
+
+// signECDSA returns r || s, each in the curve's full size. The nonce is
+// deterministic (RFC 6979), as RFC 9053, Section 2.1 advises: a weak source of
+// randomness cannot give the key away.
+func signECDSA(c Curve, key *ecdsa.PrivateKey, msg []byte) ([]byte, error) {
+	der, err := key.Sign(nil, ecdsaDigest(c, msg), ecdsaHash(c))
+	if err != nil {
+		return nil, fmt.Errorf("cose: %w", err)
+	}
+	var rs struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &rs); err != nil {
+		return nil, fmt.Errorf("cose: %w", err)
+	}
+	sig := make([]byte, 2*c.size())
+	rs.R.FillBytes(sig[:c.size()])
+	rs.S.FillBytes(sig[c.size():])
+	return sig, nil
+}
+
+// decompress returns y for an x-coordinate and the lowest bit of y, nil if there is
+// no such point (SEC 1, Section 2.3.4).
+func decompress(c Curve, x []byte, odd bool) []byte {
+	head := byte(2)
+	if odd {
+		head = 3
+	}
+	_, y := elliptic.UnmarshalCompressed(c.elliptic(), append([]byte{head}, x...))
+	if y == nil {
+		return nil
+	}
+	return y.FillBytes(make([]byte, c.size()))
+}
