@@ -1,0 +1,30 @@
+package ace
+
+import (
+	"fmt"
+	"strings"
+)
+
+// MaxGroupName is the length in bytes a group name may have: that of one Uri-Path option (RFC 7252, Section 5.10).
+const MaxGroupName = 255
+
+// CheckGroupName returns nil if name can name a group, and so stand as the last segment of its resource's path
+// (ace-key-groupcomm-oscore, Section 3): 1 to 255 characters of the segment syntax of RFC 3986, Section 3.3.
+//
+// Percent-encoding is refused, because a name that contains it differs from the Uri-Path option it turns into; so are "." and
+// "..", which URI resolution removes. Errors wrap [ErrScope].
+func CheckGroupName(name string) error {
+	if name == "" || len(name) > MaxGroupName || name == "." || name == ".." {
+		return fmt.Errorf("%w: %q cannot name a group", ErrScope, name)
+	}
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0:
+		default:
+			return fmt.Errorf("%w: a group name cannot contain %q", ErrScope, c)
+		}
+	}
+	return nil
+}
