@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/asn1"
@@ -35,11 +36,12 @@ func ecdsaDigest(c Curve, msg []byte) []byte {
 	return s[:]
 }
 
-// signECDSA returns r || s, each in the curve's full size. The nonce is
-// deterministic (RFC 6979), as RFC 9053, Section 2.1 advises: a weak source of
-// randomness cannot give the key away.
+// signECDSA returns r || s, each in the curve's full size. The standard library
+// derives the nonce from the key, the message and fresh randomness together, so that
+// neither a weak source of randomness nor an injected fault gives the key away
+// (draft-ietf-core-oscore-groupcomm-28, Section 10).
 func signECDSA(c Curve, key *ecdsa.PrivateKey, msg []byte) ([]byte, error) {
-	der, err := key.Sign(nil, ecdsaDigest(c, msg), ecdsaHash(c))
+	der, err := key.Sign(rand.Reader, ecdsaDigest(c, msg), ecdsaHash(c))
 	if err != nil {
 		return nil, fmt.Errorf("cose: %w", err)
 	}

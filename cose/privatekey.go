@@ -106,7 +106,7 @@ func (k *PrivateKey) Public() *PublicKey { return k.pub }
 func (k *PrivateKey) Secret() secret.Bytes { return k.d.Clone() }
 
 // Sign signs msg: PureEdDSA over Ed25519, or ECDSA as the fixed-length r || s.
-// Signatures are deterministic.
+// EdDSA signatures are deterministic, ECDSA signatures differ each time.
 //
 // Errors: ErrAlgorithm if alg is no signature algorithm of this curve.
 func (k *PrivateKey) Sign(alg Algorithm, msg []byte) ([]byte, error) {

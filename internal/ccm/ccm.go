@@ -85,9 +85,8 @@ func (a *aead) Seal(dst, nonce, plaintext, additionalData []byte) []byte {
 		panic("ccm: invalid buffer overlap")
 	}
 	s := a.get()
-	a.authenticate(s, nonce, plaintext, additionalData)
-	a.start(s, nonce)
-	a.xorKeystream(s, out, plaintext)
+	a.start(s, nonce, len(plaintext), additionalData)
+	a.seal(s, out, plaintext)
 	subtle.XORBytes(out[len(plaintext):], s.mac[:a.tagSize], s.mask[:a.tagSize])
 	a.put(s)
 	return ret
@@ -107,13 +106,12 @@ func (a *aead) Open(dst, nonce, ciphertext, additionalData []byte) ([]byte, erro
 		panic("ccm: invalid buffer overlap")
 	}
 	s := a.get()
-	a.start(s, nonce)
-	// The keystream for the tag is applied to the received tag, so that the
-	// comparison is with the plain MAC.
+	a.start(s, nonce, n, additionalData)
+	// The mask is applied to the received tag, so that the comparison is with the
+	// plain MAC. It is done first: out may lie where the ciphertext is.
 	var tag [blockSize]byte
 	subtle.XORBytes(tag[:], ciphertext[n:], s.mask[:a.tagSize])
-	a.xorKeystream(s, out, ciphertext[:n])
-	a.authenticate(s, nonce, out, additionalData)
+	a.open(s, out, ciphertext[:n])
 	ok := subtle.ConstantTimeCompare(tag[:a.tagSize], s.mac[:a.tagSize]) == 1
 	a.put(s)
 	if !ok {
@@ -130,24 +128,24 @@ func (a *aead) put(s *state) {
 	a.scratch.Put(s)
 }
 
-// authenticate leaves the CBC-MAC of B_0, the additional data and the plaintext
-// in s.mac (RFC 3610, Section 2.2).
-func (a *aead) authenticate(s *state, nonce, plaintext, additionalData []byte) {
+// start begins the CBC-MAC with B_0 and the additional data (RFC 3610, Section 2.2),
+// sets the counter block to A_0 and computes the mask of the tag (Section 2.3).
+func (a *aead) start(s *state, nonce []byte, length int, additionalData []byte) {
 	lengthSize := blockSize - 1 - a.nonceSize
 	flags := byte((a.tagSize-2)/2<<3 | (lengthSize - 1))
 	if len(additionalData) > 0 {
 		flags |= 0x40
 	}
-	s.mac = [blockSize]byte{}
-	binary.BigEndian.PutUint64(s.mac[8:], uint64(len(plaintext)))
+	binary.BigEndian.PutUint64(s.mac[8:], uint64(length))
 	copy(s.mac[1:], nonce)
 	s.mac[0] = flags
+	s.counter[0] = byte(lengthSize - 1)
+	copy(s.counter[1:], nonce)
 	a.block.Encrypt(s.mac[:], s.mac[:])
-
+	a.block.Encrypt(s.mask[:], s.counter[:])
 	if len(additionalData) > 0 {
 		a.authenticateData(s, additionalData)
 	}
-	a.absorb(s, plaintext)
 }
 
 // authenticateData absorbs the additional data with its length in front.
@@ -175,13 +173,9 @@ func (a *aead) authenticateData(s *state, data []byte) {
 
 // absorb feeds data, padded with zeros to whole blocks, to the CBC-MAC.
 func (a *aead) absorb(s *state, data []byte) {
-	for len(data) >= blockSize {
-		lo := binary.LittleEndian.Uint64(s.mac[:]) ^ binary.LittleEndian.Uint64(data)
-		hi := binary.LittleEndian.Uint64(s.mac[8:]) ^ binary.LittleEndian.Uint64(data[8:])
-		binary.LittleEndian.PutUint64(s.mac[:], lo)
-		binary.LittleEndian.PutUint64(s.mac[8:], hi)
+	for ; len(data) >= blockSize; data = data[blockSize:] {
+		xorBlock(s.mac[:], s.mac[:], data)
 		a.block.Encrypt(s.mac[:], s.mac[:])
-		data = data[blockSize:]
 	}
 	if len(data) > 0 {
 		subtle.XORBytes(s.mac[:], s.mac[:], data)
@@ -189,33 +183,53 @@ func (a *aead) absorb(s *state, data []byte) {
 	}
 }
 
-// start sets the counter block to A_0 and computes the mask of the tag
-// (RFC 3610, Section 2.3).
-func (a *aead) start(s *state, nonce []byte) {
-	s.counter = [blockSize]byte{}
-	s.counter[0] = byte(blockSize - 2 - a.nonceSize)
-	copy(s.counter[1:], nonce)
-	a.block.Encrypt(s.mask[:], s.counter[:])
+// seal absorbs src into the CBC-MAC and writes src XOR keystream to dst, from counter
+// block A_1 on. The two ciphers of a block do not depend on each other, so that the
+// processor works on both at once. The length checks made before keep the counter
+// from running into the nonce.
+func (a *aead) seal(s *state, dst, src []byte) {
+	counter := binary.BigEndian.Uint64(s.counter[8:])
+	for ; len(src) >= blockSize; dst, src = dst[blockSize:], src[blockSize:] {
+		counter++
+		binary.BigEndian.PutUint64(s.counter[8:], counter)
+		a.block.Encrypt(s.keystream[:], s.counter[:])
+		xorBlock(s.mac[:], s.mac[:], src)
+		a.block.Encrypt(s.mac[:], s.mac[:])
+		xorBlock(dst, src, s.keystream[:])
+	}
+	if len(src) > 0 {
+		binary.BigEndian.PutUint64(s.counter[8:], counter+1)
+		a.block.Encrypt(s.keystream[:], s.counter[:])
+		a.absorb(s, src)
+		subtle.XORBytes(dst, src, s.keystream[:])
+	}
 }
 
-// xorKeystream writes src XOR keystream to dst, from counter block A_1 on. The
-// length checks made before keep the counter from running into the nonce.
-func (a *aead) xorKeystream(s *state, dst, src []byte) {
-	low := binary.BigEndian.Uint64(s.counter[8:])
-	for len(src) > 0 {
-		low++
-		binary.BigEndian.PutUint64(s.counter[8:], low)
+// open is the reverse of seal: what it absorbs is the plaintext, which it writes.
+func (a *aead) open(s *state, dst, src []byte) {
+	counter := binary.BigEndian.Uint64(s.counter[8:])
+	for ; len(src) >= blockSize; dst, src = dst[blockSize:], src[blockSize:] {
+		counter++
+		binary.BigEndian.PutUint64(s.counter[8:], counter)
 		a.block.Encrypt(s.keystream[:], s.counter[:])
-		if len(src) < blockSize {
-			subtle.XORBytes(dst, src, s.keystream[:])
-			return
-		}
-		lo := binary.LittleEndian.Uint64(src) ^ binary.LittleEndian.Uint64(s.keystream[:])
-		hi := binary.LittleEndian.Uint64(src[8:]) ^ binary.LittleEndian.Uint64(s.keystream[8:])
-		binary.LittleEndian.PutUint64(dst, lo)
-		binary.LittleEndian.PutUint64(dst[8:], hi)
-		dst, src = dst[blockSize:], src[blockSize:]
+		xorBlock(dst, src, s.keystream[:])
+		xorBlock(s.mac[:], s.mac[:], dst)
+		a.block.Encrypt(s.mac[:], s.mac[:])
 	}
+	if n := len(src); n > 0 {
+		binary.BigEndian.PutUint64(s.counter[8:], counter+1)
+		a.block.Encrypt(s.keystream[:], s.counter[:])
+		subtle.XORBytes(dst, src, s.keystream[:])
+		a.absorb(s, dst[:n])
+	}
+}
+
+// xorBlock writes the XOR of the first 16 bytes of x and y to dst.
+func xorBlock(dst, x, y []byte) {
+	lo := binary.LittleEndian.Uint64(x) ^ binary.LittleEndian.Uint64(y)
+	hi := binary.LittleEndian.Uint64(x[8:]) ^ binary.LittleEndian.Uint64(y[8:])
+	binary.LittleEndian.PutUint64(dst, lo)
+	binary.LittleEndian.PutUint64(dst[8:], hi)
 }
 
 // sliceForAppend extends in by n bytes; tail is the extension.
