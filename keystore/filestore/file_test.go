@@ -1,0 +1,34 @@
+package filestore
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/cohort-iot/cohort/keystore"
+	"github.com/cohort-iot/cohort/keystore/internal/disk"
+	"github.com/cohort-iot/cohort/keystore/keystoretest"
+)
+
+func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "data", "store") }
+
+func openAt(t testing.TB, path string) *Backend {
+	t.Helper()
+	b, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSuite(t *testing.T) {
+	keystoretest.Run(t, keystoretest.Harness{
+		Open: func(t testing.TB) keystore.Backend { return openAt(t, newPath(t)) },
+		Reopen: func(t testing.TB, b keystore.Backend) keystore.Backend {
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			f := b.(*Backend)
+			return openAt(t, filepath.Join(string(f.disk.(disk.Dir)), f.name))
+		},
+	})
+}

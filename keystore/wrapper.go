@@ -1,0 +1,48 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/internal/secret"
+)
+
+// KeyWrapper protects the data key at rest. Package seal has wrappers over a key file, a passphrase file and a systemd credential. The id is the identity of
+// the store and must be bound to the result, so that a wrapped key cannot be moved to another store.
+type KeyWrapper interface {
+	Wrap(dataKey secret.Bytes, id []byte) ([]byte, error)
+	// Unwrap returns ErrWrongKey when the blob was wrapped under another key, ErrCorrupt when it was changed.
+	Unwrap(blob, id []byte) (secret.Bytes, error)
+}
+
+var wrappedName = internalKey("wrapped-key")
+
+// Rewrap wraps the data key anew, under another wrapper or the same one, and makes that durable: the old key file or passphrase opens this store no longer.
+// Copies and backups made before still open with the old one.
+func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
+	blob, err := w.Wrap(s.dataKey, s.env.id[:])
+	if err != nil {
+		return fmt.Errorf("keystore: rewrap: %w", err)
+	}
+	return s.exclusive(ctx, func() error {
+		next := s.head
+		next.commit++
+		return s.applyHead(next, Batch{{Name: wrappedName, Value: blob}})
+	})
+}
+
+// unwrap finds the data key of an existing store.
+func unwrap(r BackendReader, o Options, id storeID) (secret.Bytes, error) {
+	if o.DataKey != nil {
+		return o.DataKey.Clone(), nil
+	}
+	blob, err := r.Get(wrappedName)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w: it has no wrapped data key; it was made with a data key given directly", ErrWrongKey)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.Wrapper.Unwrap(blob, id[:])
+}
