@@ -1,0 +1,97 @@
+package endpoint
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// dedup remembers requests, so that a retransmission is answered with the same
+// bytes and not served again (RFC 7252, Section 4.5).
+//
+// A request is known by a keyed hash over remote address, local address and
+// the whole datagram, Message ID included: a stranger who guesses a Message ID
+// can neither take the answer nor keep the real request from being served.
+// While a request is in work it stands in running, which is bounded by the
+// workers. It is remembered afterwards only if it verified, or if a resource
+// accepted it unprotected; the two kinds have separate room, so that
+// unprotected requests cannot push verified ones out.
+type dedup struct {
+	seed maphash.Seed
+
+	mu       sync.Mutex
+	running  map[uint64]*inflight
+	verified memory
+	plain    memory
+}
+
+// kept says how a served request is remembered.
+type kept uint8
+
+const (
+	forget    kept = iota // not at all: it was an error of a stranger
+	keepPlain             // an unprotected resource accepted it
+	keep                  // it verified
+)
+
+func newDedup(entries, bytes int) *dedup {
+	return &dedup{
+		seed:     maphash.MakeSeed(),
+		running:  make(map[uint64]*inflight),
+		verified: newMemory(entries, bytes),
+		plain:    newMemory(max(1, entries/plainShare), bytes/plainShare),
+	}
+}
+
+// key hashes what tells one request from another.
+func (d *dedup) key(from, to netip.AddrPort, data []byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	writeAddr(&h, from)
+	writeAddr(&h, to)
+	h.Write(data)
+	return h.Sum64()
+}
+
+func writeAddr(h *maphash.Hash, a netip.AddrPort) {
+	b := a.Addr().As16()
+	h.Write(b[:])
+	h.WriteByte(byte(a.Port() >> 8))
+	h.WriteByte(byte(a.Port()))
+	h.WriteString(a.Addr().Zone())
+}
+
+// begin registers f as in work. If the request is in work already it returns
+// that one; if it was served it returns what was answered, possibly nothing.
+func (d *dedup) begin(f *inflight, now time.Time) (other *inflight, answer []byte, served bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if other := d.running[f.key]; other != nil {
+		return other, nil, false
+	}
+	for _, m := range []*memory{&d.verified, &d.plain} {
+		if answer, ok := m.get(f.key, now); ok {
+			return nil, answer, true
+		}
+	}
+	d.running[f.key] = f
+	return nil, nil, false
+}
+
+// end says that f is served, and with which datagram.
+func (d *dedup) end(f *inflight, how kept, answer []byte, now time.Time) {
+	life := exchangeLifetime
+	if !f.con {
+		life, answer = nonLifetime, nil // copies of a NON are ignored
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.running, f.key)
+	switch how {
+	case keep:
+		d.verified.put(f.key, answer, now.Add(life))
+	case keepPlain:
+		d.plain.put(f.key, answer, now.Add(life))
+	}
+}

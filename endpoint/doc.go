@@ -1,0 +1,39 @@
+// Package endpoint is a CoAP endpoint over UDP, client and server, unicast and
+// multicast (RFC 7252, draft-ietf-core-groupcomm-bis), made for OSCORE and
+// Group OSCORE.
+//
+// # Serving
+//
+// Make a [Mux], say for each resource how requests must be protected, and give
+// it to [New] with the security contexts:
+//
+//	m := endpoint.NewMux()
+//	m.Handle("/light", endpoint.AcceptGroup|endpoint.AcceptPairwise, handler)
+//	ep, err := endpoint.New(endpoint.Config{
+//		Unicast: netip.MustParseAddrPort("192.0.2.7:5683"),
+//		Groups:  []endpoint.MulticastGroup{{Addr: group, Interface: "eth0"}},
+//		Handler: m,
+//		Openers: []endpoint.RequestOpener{contexts},
+//	})
+//
+// Handlers are those of go-coap's mux package; [PeerFrom] tells them who sent
+// the request. They run on a bounded number of workers and may take their time:
+// a confirmable request is acknowledged meanwhile, and its response sent
+// separately. What was answered once is answered again from memory, with the
+// same bytes, and not served again.
+//
+// # Asking
+//
+// [Endpoint.Do] sends a request to one peer and [Endpoint.DoMulticast] to a
+// group. [Request].Security says how it is protected, once: retransmissions are
+// the same bytes.
+//
+// # Security
+//
+// The endpoint knows no cryptography. It asks [RequestOpener]s and [Protector]s.
+// It never answers a group request with an error in clear, keeps nothing for
+// strangers but what Config bounds, and starts no goroutine for them. What it
+// drops silently it counts: see [Meter].
+//
+// Block-wise transfers, Observe and other transports than UDP are not offered.
+package endpoint

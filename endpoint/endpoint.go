@@ -1,0 +1,194 @@
+package endpoint
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+
+	"github.com/plgd-dev/go-coap/v3/message/pool"
+)
+
+// Endpoint is a CoAP endpoint: client and server on the same sockets. It is
+// safe for concurrent use.
+type Endpoint struct {
+	cfg    Config
+	ctx    context.Context // ends with the endpoint
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	unicast []*socket
+
+	groupsMu sync.Mutex
+	groups   map[MulticastGroup]*socket
+
+	queue    chan datagram
+	busy     perPeer
+	dedup    *dedup
+	acks     *ackQueue
+	transmit *transmissions
+	tokens   *tokenTable
+	recent   *recentSet
+	nstart   *gate
+	leisure  leisure
+	parked   *parking
+	echo     *echoes
+	requests *pool.Pool // messages that handlers get
+	messages *pool.Pool // messages that handlers fill
+
+	rngMu sync.Mutex
+	rng   *rand.Rand // jitter only; tokens come from cfg.Rand
+}
+
+// New opens the sockets of cfg and starts to serve.
+func New(cfg Config) (*Endpoint, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("endpoint configuration: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	var seed [16]byte
+	if _, err := io.ReadFull(cfg.Rand, seed[:]); err != nil {
+		return nil, fmt.Errorf("randomness: %w", err)
+	}
+	e := &Endpoint{
+		cfg:      cfg,
+		groups:   make(map[MulticastGroup]*socket),
+		queue:    make(chan datagram, cfg.Queue),
+		dedup:    newDedup(cfg.DedupEntries, cfg.DedupBytes),
+		tokens:   newTokenTable(cfg.Exchanges),
+		recent:   newRecentSet(recentResponses),
+		nstart:   newGate(cfg.NSTART),
+		requests: pool.New(uint32(cfg.Workers), 4096),
+		messages: pool.New(uint32(cfg.Workers), 4096),
+		rng:      rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
+	}
+	e.busy.limit = cfg.PerPeer
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.acks = newACKQueue(e)
+	e.transmit = newTransmissions(e, uint16(e.rng.Uint32()))
+	e.parked = newParking(e)
+	var err error
+	if e.echo, err = newEchoes(cfg.Rand, cfg.Clock); err != nil {
+		return nil, err
+	}
+	if err := e.open(); err != nil {
+		e.Close()
+		return nil, err
+	}
+	for range cfg.Workers {
+		e.wg.Go(e.work)
+	}
+	return e, nil
+}
+
+func (e *Endpoint) open() error {
+	for _, a := range append([]netip.AddrPort{e.cfg.Unicast}, e.cfg.More...) {
+		t, err := e.cfg.Network.Listen(a)
+		if err != nil {
+			return fmt.Errorf("listen on %s: %w", a, err)
+		}
+		s := &socket{Transport: t, local: t.LocalAddr()}
+		e.unicast = append(e.unicast, s)
+		e.wg.Go(func() { e.read(s) })
+	}
+	for _, g := range e.cfg.Groups {
+		if err := e.JoinGroup(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the sockets, interrupts all calls and waits until the running
+// handlers have returned. Their context ends at once.
+func (e *Endpoint) Close() error {
+	e.cancel()
+	var errs []error
+	for _, s := range e.unicast {
+		errs = append(errs, s.Close())
+	}
+	e.groupsMu.Lock()
+	for g, s := range e.groups {
+		errs = append(errs, s.Close())
+		delete(e.groups, g)
+	}
+	e.groupsMu.Unlock()
+	e.transmit.stop()
+	e.acks.stop()
+	e.parked.stop()
+	e.wg.Wait()
+	return errors.Join(errs...)
+}
+
+// LocalAddr returns the first unicast address, with its real port.
+func (e *Endpoint) LocalAddr() netip.AddrPort { return e.unicast[0].local }
+
+// JoinGroup makes the endpoint a member of a CoAP group. Joining twice is no
+// error.
+func (e *Endpoint) JoinGroup(g MulticastGroup) error {
+	if err := g.validate(); err != nil {
+		return err
+	}
+	e.groupsMu.Lock()
+	defer e.groupsMu.Unlock()
+	if e.ctx.Err() != nil {
+		return ErrClosed
+	}
+	if e.groups[g] != nil {
+		return nil
+	}
+	t, err := e.cfg.Network.ListenGroup(g.Addr, g.Interface)
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", g.Addr, err)
+	}
+	s := &socket{Transport: t, local: t.LocalAddr(), group: true}
+	e.groups[g] = s
+	e.wg.Go(func() { e.read(s) })
+	return nil
+}
+
+// LeaveGroup ends a membership. Leaving a group the endpoint is not in is no
+// error.
+func (e *Endpoint) LeaveGroup(g MulticastGroup) error {
+	e.groupsMu.Lock()
+	s := e.groups[g]
+	delete(e.groups, g)
+	e.groupsMu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.Close()
+}
+
+// socketFor returns the unicast socket that can send to an address.
+func (e *Endpoint) socketFor(to netip.Addr) *socket {
+	for _, s := range e.unicast {
+		if s.local.Addr().Is4() == to.Is4() {
+			return s
+		}
+	}
+	return e.unicast[0]
+}
+
+// send writes a datagram and counts a failure: the network is allowed to lose
+// what is sent, so nobody needs to know more.
+func (e *Endpoint) send(s *socket, b []byte, to netip.AddrPort, from netip.Addr) {
+	if err := s.WriteTo(b, to, from, 0, 0); err != nil && e.ctx.Err() == nil {
+		e.cfg.Meter.Dropped(DropUnsent)
+		e.cfg.Log.Debug("datagram not sent", "to", to, "error", err)
+	}
+}
+
+// jitter returns a random float in [0, 1).
+func (e *Endpoint) jitter() float64 {
+	e.rngMu.Lock()
+	defer e.rngMu.Unlock()
+	return e.rng.Float64()
+}
+
+// drop counts a silent drop.
+func (e *Endpoint) drop(r Reason) { e.cfg.Meter.Dropped(r) }

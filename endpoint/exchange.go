@@ -1,0 +1,289 @@
+package endpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// tokenSize is the length of the tokens of requests: random and long, so that
+// a response cannot be forged by who did not see the request (RFC 7252,
+// Section 5.3.1), and in practice never used twice, which also satisfies
+// draft-ietf-core-groupcomm-bis, Section 3.1.5.
+const tokenSize = 8
+
+// exchange is a request of this endpoint that may get responses.
+type exchange struct {
+	token  [tokenSize]byte
+	to     netip.AddrPort
+	multi  bool
+	opener ResponseOpener // nil for a plain request
+	ch     chan arrival
+	failed chan error // at most one: reset or never acknowledged
+	key    transmissionKey
+
+	free sync.Once // of the NSTART slot
+}
+
+// arrival is a datagram that carries a response to an exchange.
+type arrival struct {
+	data []byte
+	from netip.AddrPort
+	at   time.Time
+}
+
+// tokenTable finds the exchange of a response.
+type tokenTable struct {
+	mu    sync.Mutex
+	m     map[[tokenSize]byte]*exchange
+	limit int
+}
+
+func newTokenTable(limit int) *tokenTable {
+	return &tokenTable{m: make(map[[tokenSize]byte]*exchange), limit: limit}
+}
+
+// add draws a token that is not in use and registers x with it.
+func (t *tokenTable) add(x *exchange, rand io.Reader) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.m) >= t.limit {
+		return ErrBusy
+	}
+	for {
+		if _, err := io.ReadFull(rand, x.token[:]); err != nil {
+			return fmt.Errorf("randomness for a token: %w", err)
+		}
+		if t.m[x.token] == nil {
+			t.m[x.token] = x
+			return nil
+		}
+	}
+}
+
+func (t *tokenTable) remove(x *exchange) {
+	t.mu.Lock()
+	delete(t.m, x.token)
+	t.mu.Unlock()
+}
+
+// find returns the exchange that a response with this token from this address
+// belongs to. A response to a group request may come from anywhere
+// (draft-ietf-core-groupcomm-bis, Section 3.1.4).
+func (t *tokenTable) find(token []byte, from netip.AddrPort) *exchange {
+	if len(token) != tokenSize {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x := t.m[[tokenSize]byte(token)]
+	if x == nil || !x.multi && x.to != from {
+		return nil
+	}
+	return x
+}
+
+// receiveResponse takes a datagram with a response code. Decryption is left to
+// the goroutine that waits for the response.
+func (e *Endpoint) receiveResponse(d datagram, h header) {
+	if d.sock.group || h.typ == message.Reset {
+		e.drop(DropUnexpected)
+		return
+	}
+	key := e.dedup.key(d.from, d.to, d.data)
+	now := e.cfg.Clock.Now()
+	if e.recent.has(key, now) {
+		e.drop(DropDuplicate)
+		if h.typ == message.Confirmable {
+			e.sendEmpty(d, message.Acknowledgement, h.mid)
+		}
+		return
+	}
+	if h.typ == message.Acknowledgement && !e.transmit.settle(d.from, h.mid, false) {
+		e.drop(DropUnexpected)
+		return
+	}
+	x := e.tokens.find(h.token, d.from)
+	if x == nil {
+		e.drop(DropUnexpected)
+		if h.typ == message.Confirmable {
+			e.sendEmpty(d, message.Reset, h.mid)
+		}
+		return
+	}
+	select {
+	case x.ch <- arrival{bytes.Clone(d.data), d.from, now}:
+	default:
+		e.drop(DropResponseQueue)
+		return
+	}
+	e.recent.add(key, now.Add(exchangeLifetime))
+	if h.typ == message.Confirmable {
+		e.sendEmpty(d, message.Acknowledgement, h.mid)
+	}
+}
+
+// begin protects and sends a request. The caller ends the exchange.
+func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
+	if e.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	m, err := r.message()
+	if err != nil {
+		return nil, err
+	}
+	multi := r.To.Addr().IsMulticast()
+	x := &exchange{to: r.To, multi: multi, failed: make(chan error, 1)}
+	if multi {
+		x.ch = make(chan arrival, e.cfg.ResponseQueue)
+	} else {
+		x.ch = make(chan arrival, unicastQueue)
+	}
+	if err := e.nstart.enter(ctx, e.ctx, r.To); err != nil {
+		return nil, err
+	}
+	if err := e.tokens.add(x, e.cfg.Rand); err != nil {
+		e.nstart.leave(r.To)
+		return nil, err
+	}
+	if err := e.transmitRequest(r, x, m); err != nil {
+		e.end(x)
+		return nil, err
+	}
+	return x, nil
+}
+
+func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) error {
+	var err error
+	if r.Security != nil {
+		if m, x.opener, err = r.Security.ProtectRequest(m); err != nil {
+			return fmt.Errorf("protect request: %w", err)
+		}
+	}
+	x.key = transmissionKey{r.To, e.transmit.messageID(r.To)}
+	m.Token, m.MessageID, m.Type = x.token[:], int32(x.key.mid), message.NonConfirmable
+	if confirmable := r.confirmable(); confirmable {
+		m.Type = message.Confirmable
+	}
+	data, err := coapmsg.AppendDatagram(nil, m)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	sock := e.socketFor(r.To.Addr())
+	if x.multi {
+		ifIndex := 0
+		if r.Interface != "" {
+			if ifIndex, err = e.cfg.Network.InterfaceIndex(r.Interface); err != nil {
+				return fmt.Errorf("%w: %w", ErrRequest, err)
+			}
+		}
+		if err := sock.WriteTo(data, r.To, netip.Addr{}, ifIndex, r.HopLimit); err != nil {
+			return fmt.Errorf("send to group %s: %w", r.To, err)
+		}
+		return nil
+	}
+	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
+	return nil
+}
+
+// settled takes the end of the transmission of a request.
+func (e *Endpoint) settled(x *exchange, o outcome) {
+	e.release(x)
+	switch o {
+	case rejected:
+		x.failed <- ErrReset
+	case exhausted:
+		x.failed <- ErrTimeout
+	}
+}
+
+// release frees the place of x among the outstanding requests: after an
+// acknowledgement or a response (RFC 7252, Section 4.7).
+func (e *Endpoint) release(x *exchange) { x.free.Do(func() { e.nstart.leave(x.to) }) }
+
+// end forgets an exchange. Responses to it are unexpected from now on.
+func (e *Endpoint) end(x *exchange) {
+	if !x.multi {
+		e.transmit.cancel(x.key)
+	}
+	e.tokens.remove(x)
+	e.release(x)
+}
+
+// openArrival parses and verifies what arrived for x. A nil response without
+// error is to be ignored.
+func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
+	m, err := coapmsg.ParseDatagram(a.data)
+	if err != nil {
+		e.drop(DropMalformed)
+		return nil, nil
+	}
+	if unsupported(m.Options) {
+		e.drop(DropCriticalOption)
+		return nil, nil
+	}
+	peer := Peer{Mode: Plain}
+	_, n := coapmsg.FindOSCORE(m.Options)
+	switch {
+	case x.opener == nil && n > 0:
+		e.drop(DropNoContext)
+		return nil, nil
+	case x.opener != nil && n == 0:
+		return nil, e.unprotectedResponse(x, m, a)
+	case x.opener != nil:
+		if m, peer, err = x.opener.OpenResponse(m); err != nil {
+			e.unopenedResponse(x, a, err)
+			return nil, nil
+		}
+		if unsupported(m.Options) {
+			e.drop(DropCriticalOption)
+			return nil, nil
+		}
+	}
+	peer.Addr = a.from
+	return &Response{
+		Code: m.Code, Options: coapmsg.IgnoreElective(m.Options), Payload: m.Payload,
+		Peer: peer, Received: a.at, Bytes: len(a.data),
+	}, nil
+}
+
+// unopenedResponse decides what becomes of a response that did not verify: it
+// waits for a credential, or it is nothing. The exchange goes on either way
+// (RFC 8613, Section 8.4).
+func (e *Endpoint) unopenedResponse(x *exchange, a arrival, err error) {
+	e.cfg.Log.Debug("response not opened", "from", a.from, "error", err)
+	var missing *MissingCredential
+	switch {
+	case !errors.As(err, &missing):
+		e.drop(DropUnverified)
+	case !e.parked.response(x, a, missing):
+		e.drop(DropNoCredential)
+	}
+}
+
+// unprotectedResponse takes a response in clear to a protected request. From a
+// unicast peer an error is reported as what it is; anything else is nothing.
+func (e *Endpoint) unprotectedResponse(x *exchange, m message.Message, a arrival) error {
+	if x.multi || coapmsg.IsSuccess(m.Code) {
+		e.drop(DropUnverified)
+		return nil
+	}
+	return &UnprotectedError{From: a.from, Code: m.Code, Diagnostic: diagnostic(m)}
+}
+
+func diagnostic(m message.Message) string {
+	if coapmsg.Has(m.Options, message.ContentFormat) || m.Code < codes.BadRequest {
+		return ""
+	}
+	return string(m.Payload[:min(len(m.Payload), maxDiagnostic)])
+}

@@ -1,0 +1,82 @@
+package endpoint
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+)
+
+// gate limits the outstanding requests to one peer or one group to NSTART
+// (RFC 7252, Section 4.7; draft-ietf-core-groupcomm-bis, Section 3.6). It has
+// entries only for addresses with outstanding requests.
+type gate struct {
+	mu    sync.Mutex
+	limit int
+	peers map[netip.AddrPort]*gatePeer
+}
+
+type gatePeer struct {
+	used    int
+	waiting []chan struct{} // in the order of arrival
+}
+
+func newGate(limit int) *gate {
+	return &gate{limit: limit, peers: make(map[netip.AddrPort]*gatePeer)}
+}
+
+// enter waits for a place.
+func (g *gate) enter(ctx, closing context.Context, to netip.AddrPort) error {
+	g.mu.Lock()
+	p := g.peers[to]
+	if p == nil {
+		p = &gatePeer{}
+		g.peers[to] = p
+	}
+	if p.used < g.limit {
+		p.used++
+		g.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	p.waiting = append(p.waiting, turn)
+	g.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		g.giveUp(to, p, turn)
+		return ctx.Err()
+	case <-closing.Done():
+		g.giveUp(to, p, turn)
+		return ErrClosed
+	}
+}
+
+// giveUp leaves the queue, or passes on a place that was given meanwhile.
+func (g *gate) giveUp(to netip.AddrPort, p *gatePeer, turn chan struct{}) {
+	g.mu.Lock()
+	for i, w := range p.waiting {
+		if w == turn {
+			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
+			g.mu.Unlock()
+			return
+		}
+	}
+	g.mu.Unlock()
+	g.leave(to)
+}
+
+// leave gives a place back, to whoever waits longest.
+func (g *gate) leave(to netip.AddrPort) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.peers[to]
+	if len(p.waiting) > 0 {
+		close(p.waiting[0])
+		p.waiting = p.waiting[1:]
+		return
+	}
+	if p.used--; p.used == 0 {
+		delete(g.peers, to)
+	}
+}

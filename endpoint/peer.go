@@ -1,0 +1,78 @@
+package endpoint
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+)
+
+// Mode says how a message was protected.
+type Mode uint8
+
+// The modes of protection.
+const (
+	Plain        Mode = iota // no OSCORE option
+	OSCORE                   // RFC 8613
+	GroupMode                // Group OSCORE, signed for the whole group
+	PairwiseMode             // Group OSCORE, for one member
+)
+
+// String returns the name of the mode.
+func (m Mode) String() string {
+	switch m {
+	case Plain:
+		return "plain"
+	case OSCORE:
+		return "oscore"
+	case GroupMode:
+		return "group"
+	case PairwiseMode:
+		return "pairwise"
+	}
+	return "mode(" + strconv.Itoa(int(m)) + ")"
+}
+
+// Peer is what an endpoint knows of the sender of a message. Everything but
+// Addr was verified; in mode Plain nothing was.
+type Peer struct {
+	// Addr is where the message came from.
+	Addr netip.AddrPort
+	// Multicast says that a request was sent to a group address.
+	Multicast bool
+	// Mode says how the message was protected.
+	Mode Mode
+	// SenderID is the sender's OSCORE Sender ID.
+	SenderID []byte
+	// Gid is the group identifier, or the ID Context of an OSCORE message;
+	// nil if there is none.
+	Gid []byte
+	// Association is what the owner attached to the security context.
+	Association any
+}
+
+type peerKey struct{}
+
+// PeerFrom returns who sent the request that a handler serves. Handlers call
+// it with the context of the request:
+//
+//	peer, ok := endpoint.PeerFrom(r.Context())
+func PeerFrom(ctx context.Context) (Peer, bool) {
+	p, ok := ctx.Value(peerKey{}).(*Peer)
+	if !ok {
+		return Peer{}, false
+	}
+	return *p, true
+}
+
+// requestContext carries the peer without a chain of context values.
+type requestContext struct {
+	context.Context
+	peer Peer
+}
+
+func (c *requestContext) Value(key any) any {
+	if _, ok := key.(peerKey); ok {
+		return &c.peer
+	}
+	return c.Context.Value(key)
+}

@@ -1,0 +1,95 @@
+package endpoint
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// RequestOpener verifies and decrypts incoming requests. An endpoint asks its
+// openers in order until one does not answer ErrNoContext. Openers are called
+// by many goroutines at once.
+type RequestOpener interface {
+	// OpenRequest opens a request with one, well-formed OSCORE option. The
+	// error is
+	//   - ErrNoContext if this opener has no security context for it;
+	//   - a *MissingCredential if the sender's credential has to be fetched;
+	//   - a *Refusal if an answer may be sent to a unicast request;
+	//   - anything else is dropped without an answer.
+	OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from netip.AddrPort, multicast bool) (*Opened, error)
+}
+
+// Opened is a request that verified.
+type Opened struct {
+	// Message is the request as the sender's application made it.
+	Message message.Message
+	// Peer is who sent it. The endpoint fills in Addr and Multicast.
+	Peer Peer
+	// Protect protects the one response, or each of several, to this request.
+	Protect func(resp message.Message, o ProtectOptions) (message.Message, error)
+	// Fresh is nil for a request that is known to be no replay. Otherwise the
+	// request is served only if it echoes a value this endpoint gave to this
+	// peer: then Fresh is called, to mark the request as received and to make
+	// the replay window valid. An error of Fresh drops the request
+	// (RFC 8613, Appendix B.1.2; RFC 9175, Section 2).
+	Fresh func() error
+}
+
+// ProtectOptions says what a response must carry besides the default.
+type ProtectOptions struct {
+	// PIV makes the response use and carry a Partial IV of its own.
+	PIV bool
+}
+
+// Protector protects the requests of a client for one peer or one group. It is
+// called once for each request; retransmissions send the same bytes.
+type Protector interface {
+	ProtectRequest(m message.Message) (message.Message, ResponseOpener, error)
+}
+
+// ResponseOpener verifies and decrypts the responses to one request. The
+// endpoint fills in the Addr of the peer. An endpoint calls it from one
+// goroutine at a time.
+type ResponseOpener interface {
+	OpenResponse(m message.Message) (message.Message, Peer, error)
+}
+
+// ErrNoContext is returned by a RequestOpener that has no security context for
+// a request.
+var ErrNoContext = errors.New("no security context for this message")
+
+// Refusal is the error of a RequestOpener that lets the endpoint answer, in
+// clear, with an error response. Multicast requests are never answered so.
+type Refusal struct {
+	Code       codes.Code
+	Diagnostic string
+	Err        error // the cause, for the log; may be nil
+}
+
+// Error returns the cause.
+func (r *Refusal) Error() string {
+	if r.Err == nil {
+		return r.Diagnostic
+	}
+	return r.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// MissingCredential is the error of an opener that lacks the authentication
+// credential of a group member. The endpoint keeps the message for a while and
+// tells Config.CredentialWanted.
+type MissingCredential struct {
+	Gid, SenderID []byte
+}
+
+// Error names the member.
+func (m *MissingCredential) Error() string {
+	return fmt.Sprintf("no credential for sender %x of group %x", m.SenderID, m.Gid)
+}

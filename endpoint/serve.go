@@ -1,0 +1,226 @@
+package endpoint
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// inflight is a request in work, from the moment a worker takes it until its
+// answer is sent or it is dropped.
+type inflight struct {
+	d     datagram
+	key   uint64 // of the dedup table
+	mid   uint16
+	con   bool
+	token message.Token
+	wait  waiting // of the ACK queue
+
+	mu       sync.Mutex
+	acked    bool // an empty ACK went out: the answer comes separately
+	answered bool
+}
+
+// multicast says whether the request came to a group.
+func (f *inflight) multicast() bool { return f.d.sock.group }
+
+// acknowledge notes that an empty ACK is to be sent; false if the answer was
+// quicker.
+func (f *inflight) acknowledge() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.answered {
+		return false
+	}
+	f.acked = true
+	return true
+}
+
+// finish notes that the answer is there; separate says that it must not go
+// into the ACK any more.
+func (f *inflight) finish() (separate bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answered = true
+	return f.acked
+}
+
+func (f *inflight) isAcked() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.acked
+}
+
+// work is the loop of one worker.
+func (e *Endpoint) work() {
+	for {
+		select {
+		case d := <-e.queue:
+			e.serve(d)
+			e.busy.leave(d.from)
+		case again := <-e.parked.resume:
+			again()
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
+
+// serve takes one request datagram through the layers.
+func (e *Endpoint) serve(d datagram) {
+	m, err := coapmsg.ParseDatagram(d.data)
+	if err != nil {
+		e.drop(DropMalformed)
+		if h, known, _ := parseHeader(d.data); known && h.typ == message.Confirmable && !d.sock.group {
+			e.sendEmpty(d, message.Reset, h.mid)
+		}
+		return
+	}
+	f := &inflight{
+		d: d, mid: uint16(m.MessageID), con: m.Type == message.Confirmable, token: m.Token,
+		key: e.dedup.key(d.from, d.to, d.data),
+	}
+	now := e.cfg.Clock.Now()
+	if other, answer, served := e.dedup.begin(f, now); other != nil || served {
+		e.duplicate(f, other, answer)
+		return
+	}
+	if f.con {
+		e.acks.add(f, now)
+	}
+	e.process(f, m)
+}
+
+// duplicate answers a copy of a request: with the stored answer, or with the
+// empty ACK that the first copy got, or not at all.
+func (e *Endpoint) duplicate(f, other *inflight, answer []byte) {
+	e.drop(DropDuplicate)
+	switch {
+	case answer != nil:
+		e.send(e.answerSocket(f.d), answer, f.d.from, e.answerAddr(f.d))
+	case other != nil && other.con && other.isAcked():
+		e.sendEmpty(f.d, message.Acknowledgement, f.mid)
+	}
+}
+
+// process verifies a request and has it served. It ends with e.abandon,
+// e.refuse or e.answer, unless the request is parked.
+func (e *Endpoint) process(f *inflight, m message.Message) {
+	value, n := coapmsg.FindOSCORE(m.Options)
+	if unsupported(m.Options) {
+		e.refuse(f, DropCriticalOption, codes.BadOption, "")
+		return
+	}
+	if n == 0 {
+		e.servePlain(f, m)
+		return
+	}
+	if coapmsg.Has(m.Options, message.ProxyURI) || coapmsg.Has(m.Options, message.ProxyScheme) {
+		e.refuse(f, DropNoContext, codes.ProxyingNotSupported, "")
+		return
+	}
+	opt, err := coapmsg.ParseOSCOREOption(value)
+	if err != nil || len(m.Payload) == 0 {
+		e.refuseOSCORE(f, DropUnverified, codes.BadOption, "Failed to decode COSE")
+		return
+	}
+	o, err := e.openRequest(f, m, opt)
+	if err != nil {
+		e.unopened(f, m, err)
+		return
+	}
+	o.Peer.Addr, o.Peer.Multicast = f.d.from, f.multicast()
+	e.serveOpened(f, o)
+}
+
+func (e *Endpoint) openRequest(f *inflight, m message.Message, opt coapmsg.OSCOREOption) (*Opened, error) {
+	for _, op := range e.cfg.Openers {
+		o, err := op.OpenRequest(m, opt, f.d.from, f.multicast())
+		if !errors.Is(err, ErrNoContext) {
+			return o, err
+		}
+	}
+	return nil, ErrNoContext
+}
+
+// unopened decides what becomes of a request that no opener opened. To the
+// network all is silence or one of the few errors of RFC 8613, Section 8.2.
+func (e *Endpoint) unopened(f *inflight, m message.Message, err error) {
+	e.cfg.Log.Debug("request not opened", "from", f.d.from, "multicast", f.multicast(), "error", err)
+	var missing *MissingCredential
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &missing):
+		if !e.parked.request(f, m, missing) {
+			e.drop(DropNoCredential)
+			e.abandon(f)
+		}
+	case errors.Is(err, ErrNoContext):
+		e.refuseOSCORE(f, DropNoContext, codes.Unauthorized, "Security context not found")
+	case errors.As(err, &refusal):
+		e.refuseOSCORE(f, DropUnverified, refusal.Code, refusal.Diagnostic)
+	default:
+		e.drop(DropUnverified)
+		e.abandon(f)
+	}
+}
+
+// servePlain serves a request without an OSCORE option.
+func (e *Endpoint) servePlain(f *inflight, m message.Message) {
+	switch {
+	case f.multicast() && !e.cfg.InsecurePlainMulticast:
+		e.drop(DropPlain)
+		e.abandon(f)
+	case coapmsg.Has(m.Options, message.ProxyURI) || coapmsg.Has(m.Options, message.ProxyScheme):
+		e.refuse(f, DropPlain, codes.ProxyingNotSupported, "")
+	default:
+		m.Options = coapmsg.IgnoreElective(m.Options)
+		resp, ok := e.handle(m, Peer{Addr: f.d.from, Multicast: f.multicast(), Mode: Plain})
+		how := forget
+		if ok && coapmsg.IsSuccess(resp.Code) || !ok {
+			how = keepPlain
+		}
+		e.answer(f, m, nil, resp, ok, how)
+	}
+}
+
+// serveOpened serves a request that verified.
+func (e *Endpoint) serveOpened(f *inflight, o *Opened) {
+	m := o.Message
+	if unsupported(m.Options) {
+		if !f.con {
+			e.drop(DropCriticalOption) // RFC 7252, Section 5.4.1
+			e.abandonVerified(f)
+			return
+		}
+		e.answer(f, m, o, message.Message{Code: codes.BadOption}, true, keep)
+		return
+	}
+	if o.Fresh != nil {
+		if proceed := e.checkFresh(f, o); !proceed {
+			return
+		}
+	}
+	m.Options = coapmsg.IgnoreElective(m.Options)
+	resp, ok := e.handle(m, o.Peer)
+	e.answer(f, m, o, resp, ok, keep)
+}
+
+// unsupported reports critical options that make a request be refused: unknown
+// ones, and the block-wise ones, which this endpoint does not implement.
+func unsupported(opts message.Options) bool {
+	if _, bad := coapmsg.UnknownCritical(opts); bad {
+		return true
+	}
+	for _, o := range opts {
+		switch o.ID {
+		case message.Block1, message.Block2, coapmsg.QBlock1, coapmsg.QBlock2, coapmsg.EDHOC:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package endpoint
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/cohort-iot/cohort/internal/clock"
+)
+
+// outcome is how a transmission ended.
+type outcome uint8
+
+const (
+	acknowledged outcome = iota
+	rejected             // by a Reset
+	exhausted            // never acknowledged
+)
+
+// transmissions are the messages that wait for an acknowledgement or may be
+// rejected by a Reset: RFC 7252, Section 4.2. What is sent again are the same
+// bytes.
+type transmissions struct {
+	e *Endpoint
+
+	mu      sync.Mutex
+	next    uint16 // Message ID
+	pending map[transmissionKey]*transmission
+	stopped bool
+}
+
+type transmissionKey struct {
+	to  netip.AddrPort
+	mid uint16
+}
+
+type transmission struct {
+	key     transmissionKey
+	data    []byte
+	sock    *socket
+	from    netip.Addr
+	timeout time.Duration
+	retries int
+	timer   clock.Timer
+	done    func(outcome)
+}
+
+func newTransmissions(e *Endpoint, first uint16) *transmissions {
+	return &transmissions{e: e, next: first, pending: make(map[transmissionKey]*transmission)}
+}
+
+// messageID takes the next Message ID that no pending message to the same peer
+// uses. Message IDs count up from a random start (RFC 7252, Section 4.4).
+func (t *transmissions) messageID(to netip.AddrPort) uint16 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range 1 << 16 {
+		t.next++
+		if t.pending[transmissionKey{to, t.next}] == nil {
+			break
+		}
+	}
+	return t.next
+}
+
+// start sends a message and calls done, once and without locks, when it is
+// acknowledged, rejected or given up. A confirmable message is retransmitted;
+// another is only watched for a Reset. The transmission ends without a call
+// when it is canceled.
+func (t *transmissions) start(x *transmission, confirmable bool) {
+	e := t.e
+	t.mu.Lock()
+	if t.stopped {
+		t.mu.Unlock()
+		return
+	}
+	t.pending[x.key] = x
+	if confirmable {
+		x.timeout = time.Duration(float64(e.cfg.ACKTimeout) * (1 + (ackRandomFactor-1)*e.jitter()))
+		x.timer = e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
+	}
+	t.mu.Unlock()
+	e.send(x.sock, x.data, x.key.to, x.from)
+}
+
+// expire sends again or gives up.
+func (t *transmissions) expire(x *transmission) {
+	t.mu.Lock()
+	if t.pending[x.key] != x {
+		t.mu.Unlock()
+		return
+	}
+	if x.retries >= t.e.cfg.MaxRetransmit {
+		delete(t.pending, x.key)
+		t.mu.Unlock()
+		x.done(exhausted)
+		return
+	}
+	x.retries++
+	x.timeout *= 2
+	x.timer = t.e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
+	t.mu.Unlock()
+	t.e.send(x.sock, x.data, x.key.to, x.from)
+}
+
+// settle ends the transmission that an ACK or a Reset belongs to. It reports
+// whether there was one.
+func (t *transmissions) settle(from netip.AddrPort, mid uint16, reset bool) bool {
+	t.mu.Lock()
+	x := t.take(transmissionKey{from, mid})
+	t.mu.Unlock()
+	if x == nil {
+		return false
+	}
+	if reset {
+		x.done(rejected)
+	} else {
+		x.done(acknowledged)
+	}
+	return true
+}
+
+// cancel stops a transmission, if it still is one.
+func (t *transmissions) cancel(key transmissionKey) {
+	t.mu.Lock()
+	t.take(key)
+	t.mu.Unlock()
+}
+
+func (t *transmissions) take(key transmissionKey) *transmission {
+	x := t.pending[key]
+	if x != nil {
+		delete(t.pending, key)
+		if x.timer != nil {
+			x.timer.Stop()
+		}
+	}
+	return x
+}
+
+// stop ends all.
+func (t *transmissions) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopped = true
+	for key := range t.pending {
+		t.take(key)
+	}
+}
