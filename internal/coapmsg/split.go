@@ -80,6 +80,10 @@ func SplitInto(outerBuf message.Options, dst []byte, m message.Message) (outer m
 	return outer, plaintext, nil
 }
 
+// PlaintextSize is an upper bound of the plaintext's length in bytes, for a
+// message without Proxy-Uri.
+func PlaintextSize(m message.Message) int { return 1 + sizeOptions(m.Options, m.Payload) }
+
 // OuterRequestCode is the Outer Code of a protected request: FETCH if it has
 // Observe, else POST (RFC 8613, Sections 4.1.3.5 and 4.2).
 func OuterRequestCode(m message.Message) codes.Code {
