@@ -12,6 +12,7 @@ import (
 // Once a member has failed, every later call returns zero values and [Reader.Err] the first fault.
 type Reader struct {
 	fields map[int64][]byte
+	pairs  uint64 // members of the map, those whose keys are no integers included
 	err    error
 }
 
@@ -19,35 +20,35 @@ type Reader struct {
 // Members whose keys are no integers are skipped; the same integer key twice is malformed.
 func NewReader(b []byte) *Reader {
 	r := &Reader{}
-	r.fields, r.err = split(bytes.Clone(b))
+	r.err = r.split(bytes.Clone(b))
 	return r
 }
 
-func split(b []byte) (map[int64][]byte, error) {
+func (r *Reader) split(b []byte) error {
 	if err := wellformed(b); err != nil {
-		return nil, err
+		return err
 	}
 	n, rest, err := count(b, majorMap)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if n > MaxFields {
-		return nil, fmt.Errorf("%w: more than %d members", ErrMalformed, MaxFields)
+		return fmt.Errorf("%w: more than %d members", ErrMalformed, MaxFields)
 	}
-	fields := make(map[int64][]byte, n)
+	r.fields, r.pairs = make(map[int64][]byte, n), n
 	for range n {
 		var key, val []byte
 		if key, rest, err = cborx.First(rest); err == nil {
 			val, rest, err = cborx.First(rest)
 		}
 		if err != nil {
-			return nil, wrap(err)
+			return wrap(err)
 		}
 		if k, err := Int(key); err == nil {
-			fields[k] = val
+			r.fields[k] = val
 		}
 	}
-	return fields, nil
+	return nil
 }
 
 // Err returns the first fault met, or nil.
@@ -71,20 +72,15 @@ func (r *Reader) Has(key int64) bool {
 	return ok
 }
 
-// Keys returns how many members with integer keys the map has.
-func (r *Reader) Keys() int { return len(r.fields) }
-
-// Only records a fault if the map has a member that is not among keys. It serves the messages that refuse unknown members.
-func (r *Reader) Only(keys ...int64) {
-	n := 0
+// Only says whether the map has no member but those of keys. It serves the messages that refuse unknown members.
+func (r *Reader) Only(keys ...int64) bool {
+	known := uint64(0)
 	for _, k := range keys {
 		if r.Has(k) {
-			n++
+			known++
 		}
 	}
-	if n != len(r.fields) {
-		r.Failf("unknown member")
-	}
+	return known == r.pairs
 }
 
 // Require records a fault for each key that the map does not have.

@@ -1,0 +1,152 @@
+package ace
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// ErrEnrolment is wrapped when an enrolment file cannot be used.
+var ErrEnrolment = errors.New("unusable enrolment")
+
+// Enrolment is all a device is given once: where its Authorization Server and its Group Manager are, and the secret it shares
+// with the former. It travels as a JSON file that only the device can read. Values of this type print without the secret.
+//
+// The secret is used for nothing but RFC 8613, Appendix B.2, at each start of the device, and by one device only: the
+// Authorization Server notices when two use it.
+type Enrolment struct {
+	Device   string // name of the device at the Authorization Server
+	AS       EnrolmentAS
+	Audience string // of the Group Manager in tokens
+	GM       string // URI of the Group Manager, such as coap://192.0.2.1:5683
+}
+
+// EnrolmentAS is the device's association with its Authorization Server.
+type EnrolmentAS struct {
+	URI    string       // of the token endpoint
+	ID     []byte       // OSCORE Sender ID of the device
+	ASID   []byte       // OSCORE Sender ID of the Authorization Server
+	Secret secret.Bytes // Master Secret
+	Salt   secret.Bytes // Master Salt
+}
+
+// Params returns the device's side of the static Security Context with the Authorization Server, the input of RFC 8613,
+// Appendix B.2. No message is ever protected with this context itself.
+func (a EnrolmentAS) Params() oscore.Params {
+	return oscore.Params{
+		MasterSecret: a.Secret.Clone(),
+		MasterSalt:   a.Salt.Clone(),
+		SenderID:     bytes.Clone(a.ID),
+		RecipientID:  bytes.Clone(a.ASID),
+	}
+}
+
+// enrolmentVersion is the version of the file's format.
+const enrolmentVersion = 1
+
+// enrolmentFile is the file. The secrets are plain here, for an instant.
+type enrolmentFile struct {
+	Version  int    `json:"version"`
+	Device   string `json:"device"`
+	AS       fileAS `json:"as"`
+	Audience string `json:"audience"`
+	GM       string `json:"gm"`
+}
+
+type fileAS struct {
+	URI    string `json:"uri"`
+	ID     string `json:"id"`
+	ASID   string `json:"as_id"`
+	Secret []byte `json:"secret"`
+	Salt   []byte `json:"salt"`
+}
+
+// Marshal returns the file, with the secret in the clear: write it with mode 0600, show it to nobody.
+func (e *Enrolment) Marshal() ([]byte, error) {
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	f := enrolmentFile{
+		Version: enrolmentVersion, Device: e.Device, Audience: e.Audience, GM: e.GM,
+		AS: fileAS{
+			URI: e.AS.URI, ID: hex.EncodeToString(e.AS.ID), ASID: hex.EncodeToString(e.AS.ASID),
+			Secret: e.AS.Secret, Salt: e.AS.Salt,
+		},
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEnrolment, err)
+	}
+	return buf.Bytes(), nil
+}
+
+// maxEnrolment bounds the file, in bytes.
+const maxEnrolment = 16 << 10
+
+// ParseEnrolment reads the file. Unknown members, a second value and anything else that was not meant wrap [ErrEnrolment].
+func ParseEnrolment(b []byte) (*Enrolment, error) {
+	if len(b) > maxEnrolment {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrEnrolment, maxEnrolment)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	var f enrolmentFile
+	if err := dec.Decode(&f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEnrolment, err)
+	}
+	if dec.More() {
+		return nil, fmt.Errorf("%w: more than one value", ErrEnrolment)
+	}
+	if f.Version != enrolmentVersion {
+		return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrEnrolment, f.Version, enrolmentVersion)
+	}
+	id, err1 := hex.DecodeString(f.AS.ID)
+	asID, err2 := hex.DecodeString(f.AS.ASID)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("%w: identifiers: %w", ErrEnrolment, err)
+	}
+	e := &Enrolment{
+		Device: f.Device, Audience: f.Audience, GM: f.GM,
+		AS: EnrolmentAS{URI: f.AS.URI, ID: id, ASID: asID, Secret: f.AS.Secret, Salt: f.AS.Salt},
+	}
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// maxOSCOREID is the longest OSCORE identifier with the default algorithm, in bytes (RFC 8613, Section 3.3).
+const maxOSCOREID = 7
+
+// Validate returns all faults of e, joined; each wraps [ErrEnrolment].
+func (e *Enrolment) Validate() error {
+	var errs []error
+	add := func(bad bool, text string) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%w: %s", ErrEnrolment, text))
+		}
+	}
+	add(e.Device == "", "no device name")
+	add(e.Audience == "", "no audience")
+	add(!coapURI(e.AS.URI), "the authorization server's URI is no coap URI")
+	add(!coapURI(e.GM), "the group manager's URI is no coap URI")
+	add(len(e.AS.Secret) < minMasterSecret || len(e.AS.Secret) > maxMasterSecret, "the secret has a wrong length")
+	add(len(e.AS.Salt) > maxSalt, "the salt is too long")
+	add(len(e.AS.ID) > maxOSCOREID || len(e.AS.ASID) > maxOSCOREID, "an identifier is too long")
+	add(bytes.Equal(e.AS.ID, e.AS.ASID), "both sides have the same identifier")
+	return errors.Join(errs...)
+}
+
+func coapURI(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "coap" || u.Scheme == "coap+tcp") && u.Host != "" && u.Fragment == ""
+}

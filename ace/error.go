@@ -1,0 +1,64 @@
+package ace
+
+import (
+	"fmt"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/ace/internal/wire"
+)
+
+// Error is an error response of the framework: what a peer gets for a request that is refused.
+//
+// An Authorization Server sends its [Error.Payload]. A Resource Server sends the code alone on an unprotected answer, because
+// more would tell a stranger about its tokens; the rest of Error is for the log then.
+type Error struct {
+	Code        codes.Code // of the CoAP response
+	Number      ErrorCode  // OAuth error code; 0 if the response is none of the token endpoint
+	Description string     // in English, without secrets
+	Err         error      // cause, for errors.Is; may be nil
+}
+
+// Error returns the code and the description.
+func (e *Error) Error() string {
+	s := e.Code.String()
+	if e.Number != 0 {
+		s += " " + e.Number.String()
+	}
+	if e.Description != "" {
+		s += ": " + e.Description
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Payload returns the map {error, error_description} of Content-Format 19 (RFC 9200, Section 5.8.3), or nil without Number.
+func (e *Error) Payload() []byte {
+	if e.Number == 0 {
+		return nil
+	}
+	var w wire.Writer
+	w.Int(paramError, int64(e.Number))
+	w.Text(paramErrorDescription, e.Description)
+	return w.Encode()
+}
+
+// ParseError reads the payload of an error response of the token endpoint. The response code goes into the result.
+func ParseError(code codes.Code, payload []byte) (*Error, error) {
+	r := wire.NewReader(payload)
+	r.Require(paramError)
+	n, _ := r.Int(paramError)
+	text, _ := r.Text(paramErrorDescription)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	return &Error{Code: code, Number: ErrorCode(n), Description: text}, nil
+}
+
+// refuse makes the error of a token endpoint: every one has the code 4.00 (RFC 9200, Section 5.8.3).
+func refuse(n ErrorCode, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: codes.BadRequest, Number: n, Description: err.Error(), Err: err}
+}

@@ -1,0 +1,161 @@
+package ace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cohort-iot/cohort/internal/clock"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+var (
+	// ErrNotPending is wrapped when a pending association is confirmed too late.
+	ErrNotPending = errors.New("association no longer pending")
+	// ErrTooManyPending is wrapped when no further association can be pending.
+	ErrTooManyPending = errors.New("too many pending associations")
+)
+
+// Pending is an association whose Client has not yet proven that it has the key.
+type Pending struct {
+	Response []byte        // payload of the answer 2.01, of Content-Format 19
+	Params   oscore.Params // the Resource Server's side of the Security Context
+	Token    Token
+
+	timer clock.Timer
+
+	mu         sync.Mutex   // held while the store works, so that a second request waits for the first one's result
+	done       *Association // once confirmed
+	superseded []uint64
+}
+
+// pendingTable holds the pending associations, bounded in all and for each token, each for a limited time.
+type pendingTable struct {
+	cfg     RSConfig
+	mu      sync.Mutex
+	closed  bool
+	n       int
+	byToken map[TokenHash][]*Pending // oldest first
+}
+
+func (t *pendingTable) init(cfg RSConfig) {
+	t.cfg, t.byToken = cfg, make(map[TokenHash][]*Pending)
+}
+
+func (t *pendingTable) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n
+}
+
+// add takes p in and starts its time. If its token has too many already, the oldest of them goes.
+func (t *pendingTable) add(p *Pending) error {
+	t.mu.Lock()
+	var oldest *Pending
+	if same := t.byToken[p.Token.Hash]; len(same) >= t.cfg.MaxPendingPerToken {
+		oldest = same[0]
+		t.take(oldest)
+	}
+	if t.closed || t.n >= t.cfg.MaxPending {
+		t.mu.Unlock()
+		t.dropped(oldest)
+		return fmt.Errorf("%w: %d", ErrTooManyPending, t.cfg.MaxPending)
+	}
+	t.byToken[p.Token.Hash] = append(t.byToken[p.Token.Hash], p)
+	t.n++
+	p.timer = t.cfg.Clock.AfterFunc(t.cfg.PendingLife, func() { t.expire(p) })
+	t.mu.Unlock()
+	t.dropped(oldest)
+	return nil
+}
+
+func (t *pendingTable) dropped(list ...*Pending) {
+	for _, p := range list {
+		if p != nil {
+			p.timer.Stop()
+			t.cfg.Dropped(p)
+		}
+	}
+}
+
+// take removes p, with t.mu held, and says whether it was there.
+func (t *pendingTable) take(p *Pending) bool {
+	same := t.byToken[p.Token.Hash]
+	i := slices.Index(same, p)
+	if i < 0 {
+		return false
+	}
+	if len(same) == 1 {
+		delete(t.byToken, p.Token.Hash)
+	} else {
+		t.byToken[p.Token.Hash] = slices.Delete(same, i, i+1)
+	}
+	t.n--
+	return true
+}
+
+// expire ends p unless it is being confirmed.
+func (t *pendingTable) expire(p *Pending) {
+	t.mu.Lock()
+	there := t.take(p)
+	t.mu.Unlock()
+	if there {
+		t.cfg.Dropped(p)
+	}
+}
+
+// confirm stores p through store, once.
+func (t *pendingTable) confirm(ctx context.Context, p *Pending, store TokenStore, valid func(*Token) bool) (*Association, []uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done != nil {
+		return p.done, p.superseded, nil
+	}
+	if !valid(&p.Token) {
+		t.expire(p)
+		return nil, nil, fmt.Errorf("%w: token no longer valid", ErrNotPending)
+	}
+	t.mu.Lock()
+	there := t.take(p)
+	t.mu.Unlock()
+	if !there {
+		return nil, nil, ErrNotPending
+	}
+	p.timer.Stop()
+	a := &Association{Token: p.Token, Params: p.Params}
+	superseded, err := store.Confirm(ctx, a)
+	if err != nil {
+		if t.add(p) != nil {
+			t.cfg.Dropped(p)
+		}
+		return nil, nil, fmt.Errorf("store association: %w", err)
+	}
+	p.done, p.superseded = a, superseded
+	t.forget(p.Token.Hash)
+	return a, superseded, nil
+}
+
+// forget ends whatever else is pending for a token one association of which was just confirmed: the Client has had its answer.
+func (t *pendingTable) forget(h TokenHash) {
+	t.mu.Lock()
+	same := t.byToken[h]
+	delete(t.byToken, h)
+	t.n -= len(same)
+	t.mu.Unlock()
+	t.dropped(same...)
+}
+
+func (t *pendingTable) close() {
+	t.mu.Lock()
+	t.closed = true
+	var all []*Pending
+	for _, same := range t.byToken {
+		all = append(all, same...)
+	}
+	clear(t.byToken)
+	t.n = 0
+	t.mu.Unlock()
+	t.dropped(all...)
+}
