@@ -1,0 +1,114 @@
+package grouposcore
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"fmt"
+	"sync"
+
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// common is the Common Context of one Gid with what was derived from it, and
+// the Recipient Contexts, which outlive a change of the own Sender ID. All but
+// the table is immutable.
+type common struct {
+	params   Params // own copies of all slices
+	hkdf     cose.Algorithm
+	gid      []byte
+	commonIV []byte
+	seKey    secret.Bytes // Signature Encryption Key; nil without group mode
+
+	encNonce, encTag   int    // of the Group Encryption Algorithm
+	encMax             uint64 // its longest plaintext, bytes
+	aeadNonce, aeadTag int    // of the AEAD Algorithm
+	aeadMax            uint64
+
+	aadHead, aadTail []byte
+	creds            CredentialSource
+	peers            *table
+	scratch          sync.Pool
+}
+
+// newCommon derives the Common Context. p must be valid.
+func newCommon(p Params, creds CredentialSource) (*common, error) {
+	p.Gid = append([]byte{}, p.Gid...)
+	p.MasterSecret = p.MasterSecret.Clone()
+	p.MasterSalt = p.MasterSalt.Clone()
+	p.GMCredential = bytes.Clone(p.GMCredential)
+	if p.ReplayWindow == 0 {
+		p.ReplayWindow = defaultReplayWindow
+	}
+	if p.MaxRecipients == 0 {
+		p.MaxRecipients = defaultMaxRecipients
+	}
+	c := &common{
+		params: p, hkdf: p.hkdf(), gid: p.Gid, creds: creds,
+		aadHead: aadHead(&p),
+		aadTail: cborx.AppendBytes(nil, p.GMCredential),
+		peers:   newTable(p.MaxRecipients, p.WindowsLost, p.OnDelete),
+	}
+	c.scratch.New = func() any { return new(scratch) }
+	_, ivLen := p.nonceSizes()
+	iv, err := c.derive([]byte{}, p.keyAlgorithm(), "IV", ivLen)
+	if err != nil {
+		return nil, err
+	}
+	c.commonIV = iv
+	if p.AEAD != 0 {
+		a, _ := p.AEAD.AEAD()
+		c.aeadNonce, c.aeadTag, c.aeadMax = a.NonceSize, a.TagSize, p.AEAD.MaxPlaintext()
+	}
+	if p.GroupEnc != 0 {
+		a, _ := p.GroupEnc.Cipher()
+		c.encNonce, c.encTag, c.encMax = a.NonceSize, a.TagSize, p.GroupEnc.MaxPlaintext()
+		if c.seKey, err = c.derive([]byte{}, p.GroupEnc, "SEKey", a.KeySize); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// derive runs the HKDF of RFC 8613, Section 3.2.1, over the group's secret.
+func (c *common) derive(id []byte, alg cose.Algorithm, typ string, length int) (secret.Bytes, error) {
+	k, err := oscore.DeriveKey(c.hkdf, c.params.MasterSecret, c.params.MasterSalt, id, c.gid, alg, typ, length)
+	if err != nil {
+		return nil, fmt.Errorf("derive %s: %w", typ, err)
+	}
+	return k, nil
+}
+
+// memberKey derives the Sender Key or Recipient Key of a Sender ID
+// (Section 2.3) and, in a group with a Group Encryption Algorithm, its cipher.
+func (c *common) memberKey(id []byte) (secret.Bytes, cipher.AEAD, error) {
+	alg := c.params.keyAlgorithm()
+	size, _ := alg.Cipher()
+	key, err := c.derive(id, alg, "Key", size.KeySize)
+	if err != nil || c.params.GroupEnc == 0 {
+		return key, nil, err
+	}
+	enc, err := cose.NewCipher(alg, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("member key: %w", err)
+	}
+	return key, enc, nil
+}
+
+// scratch is storage for the intermediate values of one message.
+type scratch struct {
+	aad, enc, tbs   []byte
+	info, keystream []byte
+	nonce           []byte
+}
+
+func (c *common) getScratch() *scratch { return c.scratch.Get().(*scratch) }
+
+// putScratch gives s back, unless it has become large.
+func (c *common) putScratch(s *scratch) {
+	if cap(s.tbs) <= maxScratch {
+		c.scratch.Put(s)
+	}
+}

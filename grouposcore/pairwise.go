@@ -1,0 +1,82 @@
+package grouposcore
+
+import (
+	"crypto/cipher"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// pairKeys are the pairwise keys shared with one peer, of one own Sender
+// Context (Section 2.5.1).
+type pairKeys struct {
+	self       *sender
+	send, recv cipher.AEAD
+}
+
+// pairKeys returns the pairwise keys of self and the peer, derived at first
+// need and kept with the Recipient Context; a new own Sender ID replaces them.
+func (c *common) pairKeys(self *sender, r *recipient) (*pairKeys, error) {
+	r.mu.Lock()
+	pair := r.pair
+	r.mu.Unlock()
+	if pair != nil && pair.self == self {
+		return pair, nil
+	}
+	shared, err := self.agree(r.cred)
+	if err != nil {
+		return nil, err
+	}
+	defer shared.Wipe()
+	pair = &pairKeys{self: self}
+	if pair.send, err = c.pairCipher(self.key, self.id, self.cred, r.cred, shared); err != nil {
+		return nil, err
+	}
+	if pair.recv, err = c.pairCipher(r.key, r.id, r.cred, self.cred, shared); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.pair = pair
+	r.mu.Unlock()
+	return pair, nil
+}
+
+// sendCipher derives only the Pairwise Sender Key for a peer known by its
+// credential: the key does not depend on the peer's Sender ID.
+func (c *common) sendCipher(self *sender, peer *cose.Credential) (cipher.AEAD, error) {
+	shared, err := self.agree(peer)
+	if err != nil {
+		return nil, err
+	}
+	defer shared.Wipe()
+	return c.pairCipher(self.key, self.id, self.cred, peer, shared)
+}
+
+// agree is the cofactor Diffie-Hellman secret of both key pairs (Section
+// 2.5.1); Ed25519 keys are mapped to X25519 (Section 2.5.2.1).
+func (s *sender) agree(peer *cose.Credential) (secret.Bytes, error) {
+	z, err := s.priv.ECDH(peer.PublicKey())
+	if err != nil {
+		return nil, fmt.Errorf("%w: key agreement: %w", ErrBadCredential, err)
+	}
+	return z, nil
+}
+
+// pairCipher derives the key of one direction. Salt, id and the first
+// credential are those of the direction's sender, and the algorithm is the AEAD
+// Algorithm even where the salt was derived for another.
+func (c *common) pairCipher(salt secret.Bytes, id []byte, from, to *cose.Credential, shared secret.Bytes) (cipher.AEAD, error) {
+	a, b := from.Bytes(), to.Bytes()
+	ikm := make(secret.Bytes, 0, len(a)+len(b)+len(shared))
+	ikm = append(append(append(ikm, a...), b...), shared...)
+	defer ikm.Wipe()
+	size, _ := c.params.AEAD.AEAD()
+	key, err := oscore.DeriveKey(c.hkdf, ikm, salt, id, c.gid, c.params.AEAD, "Key", size.KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("pairwise key: %w", err)
+	}
+	defer secret.Bytes(key).Wipe()
+	return cose.NewCipher(c.params.AEAD, key)
+}

@@ -1,0 +1,161 @@
+package grouposcore
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"fmt"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// UnprotectRequest verifies and decrypts a request (Sections 7.2 and 8.4). The
+// order is: option, context, mode, own kid, Recipient Context, replay,
+// countersignature, decryption, replay again; only then is anything recorded.
+//
+// With ErrWindowInvalid message, exchange and sender are returned too: the
+// request verified, but must not be delivered before [Context.ConfirmFresh]. Any
+// other error comes alone.
+func (c *Context) UnprotectRequest(m message.Message) (message.Message, *Exchange, Sender, error) {
+	fail := func(err error) (message.Message, *Exchange, Sender, error) {
+		return message.Message{}, nil, Sender{}, err
+	}
+	if !coapmsg.IsRequest(m.Code) {
+		return fail(fmt.Errorf("%w: code %v is no request", ErrExchange, m.Code))
+	}
+	raw, opt, err := parseOption(m)
+	if err != nil {
+		return fail(err)
+	}
+	if opt.KID == nil || opt.KIDContext == nil || opt.PIV == nil {
+		return fail(fmt.Errorf("%w: request without kid, kid context or partial iv", ErrMalformed))
+	}
+	if !bytes.Equal(opt.KIDContext, c.gid) {
+		return fail(ErrNoContext)
+	}
+	mode := modeOf(opt)
+	if !c.Supports(mode) {
+		return fail(fmt.Errorf("%w: %v", ErrModeUnavailable, mode))
+	}
+	if c.self != nil && bytes.Equal(opt.KID, c.self.id) {
+		return fail(ErrOwnSenderID)
+	}
+	seq, err := coapmsg.DecodePIV(opt.PIV)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrMalformed, err))
+	}
+	r, err := c.recipient(opt.KID)
+	if err != nil {
+		return fail(err)
+	}
+	if err := r.check(seq); err != nil {
+		return fail(err)
+	}
+	x := new(incoming)
+	req := binding{kid: r.id, piv: append(x.piv[:0], opt.PIV...), gid: c.gid}
+	plain, err := c.verify(&envelope{
+		mode: mode, request: true, req: req, option: raw, genID: r.id, piv: req.piv,
+	}, r, m.Payload)
+	if err != nil {
+		return fail(err)
+	}
+	if r, err = c.peers.admit(r); err != nil {
+		return fail(err)
+	}
+	verdict := r.accept(seq)
+	if verdict != nil && verdict != ErrWindowInvalid {
+		return fail(verdict)
+	}
+	if r.removed.Load() {
+		return fail(ErrStale)
+	}
+	inner, err := coapmsg.JoinInto(x.opts[:0], m, plain)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrMalformed, err))
+	}
+	x.req, x.mode, x.origin, x.server = req, mode, c.common, &x.side
+	x.side = serverSide{client: r, self: c.self, seq: seq, noReuse: verdict != nil}
+	return inner, &x.Exchange, c.sender(r, mode, req.piv), verdict
+}
+
+// verify opens a payload under the key of its mode.
+func (c *Context) verify(e *envelope, r *recipient, payload []byte) ([]byte, error) {
+	enc, err := c.openCipher(e.mode, r)
+	if err != nil {
+		return nil, err
+	}
+	s := c.getScratch()
+	defer c.putScratch(s)
+	return c.open(s, e, r, enc, payload)
+}
+
+// openCipher is the Recipient Key's cipher, or the Pairwise Recipient Key's.
+func (c *Context) openCipher(mode Mode, r *recipient) (cipher.AEAD, error) {
+	if mode == GroupMode {
+		return r.enc, nil
+	}
+	pair, err := c.pairKeys(c.self, r)
+	if err != nil {
+		return nil, err
+	}
+	return pair.recv, nil
+}
+
+// ConfirmFresh makes the Replay Window of the request's client valid, with this
+// request as its lower limit, after the client proved by an Echo option that
+// the request is fresh (Section 9). If the window is valid by now it decides
+// instead, with ErrReplay if the request is one. On nil the request may be
+// delivered. Responses in the exchange still carry a Partial IV of their own.
+func (c *Context) ConfirmFresh(x *Exchange) error {
+	if x == nil || x.server == nil || x.origin != c.common {
+		return ErrExchange
+	}
+	if x.server.client.removed.Load() {
+		return ErrStale
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.server.noReuse {
+		return nil // accepted already
+	}
+	if x.server.resynced {
+		return ErrReplay
+	}
+	if err := x.server.client.resync(x.server.seq); err != nil {
+		return err
+	}
+	x.server.resynced = true
+	return nil
+}
+
+// parseOption finds and reads the one OSCORE option of a message.
+func parseOption(m message.Message) (raw []byte, opt coapmsg.OSCOREOption, err error) {
+	raw, n := coapmsg.FindOSCORE(m.Options)
+	if n == 0 {
+		return nil, opt, ErrNotProtected
+	}
+	if n > 1 {
+		return nil, opt, fmt.Errorf("%w: %d oscore options", ErrMalformed, n)
+	}
+	if opt, err = coapmsg.ParseOSCOREOption(raw); err != nil {
+		return nil, opt, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(m.Payload) == 0 {
+		return nil, opt, fmt.Errorf("%w: no payload", ErrMalformed)
+	}
+	return raw, opt, nil
+}
+
+// modeOf reads the Group Flag (Section 4.1).
+func modeOf(o coapmsg.OSCOREOption) Mode {
+	if o.Group {
+		return GroupMode
+	}
+	return PairwiseMode
+}
+
+// sender describes who a message was from.
+func (c *Context) sender(r *recipient, mode Mode, piv []byte) Sender {
+	return Sender{ID: r.id, Gid: c.gid, Credential: r.cred, Mode: mode, PartialIV: piv}
+}

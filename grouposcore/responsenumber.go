@@ -1,0 +1,75 @@
+package grouposcore
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// admits judges whether a response may be accepted by what was received before
+// from the same server in the exchange (Section 5.3.1): at most one response
+// without Partial IV, which is the oldest; any other must have a Partial IV
+// above the Response Number of its Security Context. The server is told by its
+// key; under another kid than before it is refused (Section 7.4). x.mu is held.
+func (x *clientSide) admits(r *recipient, hasPIV bool, seq uint64) error {
+	s := x.byKey[r.keyID]
+	if s == nil {
+		if len(x.byKey) >= r.home.params.MaxRecipients {
+			return ErrTooManyPeers
+		}
+		return nil
+	}
+	if !bytes.Equal(s.rec.id, r.id) {
+		return fmt.Errorf("%w: %x after %x", ErrSenderIDChanged, r.id, s.rec.id)
+	}
+	if !hasPIV {
+		if s.sawNoPIV || len(s.responses) > 0 {
+			return ErrReplay
+		}
+		return nil
+	}
+	for _, n := range s.responses {
+		if n.epoch == r.home && seq <= n.number {
+			return ErrReplay
+		}
+	}
+	return nil
+}
+
+// note records an accepted response. x.mu is held, and admits said yes under
+// the same lock.
+func (x *clientSide) note(r *recipient, hasPIV bool, seq uint64) {
+	s := x.byKey[r.keyID]
+	if s == nil {
+		s = new(server)
+		if x.byKey == nil {
+			x.byKey, x.byKID = make(map[string]*server), make(map[string]*server)
+		}
+		x.byKey[r.keyID], x.byKID[string(r.id)] = s, s
+	}
+	s.rec = r
+	if !hasPIV {
+		s.sawNoPIV = true
+		return
+	}
+	for i := range s.responses {
+		if s.responses[i].epoch == r.home {
+			s.responses[i].number = seq
+			return
+		}
+	}
+	// A new Security Context: its Response Number was not initialised.
+	if len(s.responses) == seenEpochs {
+		s.responses = append(s.responses[:0], s.responses[1:]...)
+	}
+	s.responses = append(s.responses, responseNumber{r.home, seq})
+}
+
+// holds returns the Recipient Context under which that server answered before
+// in this exchange and Security Context, or nil. It counts even if the table
+// evicted it since: an open exchange does not lose its servers. x.mu is held.
+func (x *clientSide) holds(epoch *common, kid []byte) *recipient {
+	if s := x.byKID[string(kid)]; s != nil && s.rec.home == epoch && !s.rec.removed.Load() {
+		return s.rec
+	}
+	return nil
+}
