@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,9 @@ func (e *Endpoint) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, fmt.Errorf("%w: %s is a group; use DoMulticast", ErrRequest, r.To)
 	}
 	resp, err := e.doOnce(ctx, &r)
+	if errors.Is(err, ErrAgain) {
+		resp, err = e.doOnce(ctx, &r)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -165,8 +165,11 @@ func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
 
 func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) error {
 	var err error
-	if r.Security != nil {
-		if m, x.opener, err = r.Security.ProtectRequest(m); err != nil {
+	if sec := r.Security; sec != nil {
+		if u, ok := sec.(unicaster); ok && !x.multi {
+			sec = u.unicast(nil)
+		}
+		if m, x.opener, err = sec.ProtectRequest(m); err != nil {
 			return fmt.Errorf("protect request: %w", err)
 		}
 	}
@@ -218,10 +221,13 @@ func (e *Endpoint) end(x *exchange) {
 	}
 	e.tokens.remove(x)
 	e.release(x)
+	if c, ok := x.opener.(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // openArrival parses and verifies what arrived for x. A nil response without
-// error is to be ignored.
+// error is to be ignored. An error is ErrAgain or an *UnprotectedError.
 func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
 	m, err := coapmsg.ParseDatagram(a.data)
 	if err != nil {
@@ -241,7 +247,9 @@ func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
 	case x.opener != nil && n == 0:
 		return nil, e.unprotectedResponse(x, m, a)
 	case x.opener != nil:
-		if m, peer, err = x.opener.OpenResponse(m); err != nil {
+		if m, peer, err = x.opener.OpenResponse(m, a.at); errors.Is(err, ErrAgain) {
+			return nil, err
+		} else if err != nil {
 			e.unopenedResponse(x, a, err)
 			return nil, nil
 		}

@@ -92,7 +92,7 @@ func (t *toy) ProtectRequest(m message.Message) (message.Message, endpoint.Respo
 	return m, t, err
 }
 
-func (t *toy) OpenResponse(m message.Message) (message.Message, endpoint.Peer, error) {
+func (t *toy) OpenResponse(m message.Message, _ time.Time) (message.Message, endpoint.Peer, error) {
 	v, _ := coapmsg.FindOSCORE(m.Options)
 	opt, err := coapmsg.ParseOSCOREOption(v)
 	if err != nil {

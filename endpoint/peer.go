@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"strconv"
+
+	"github.com/cohort-iot/cohort/cose"
 )
 
 // Mode says how a message was protected.
@@ -46,6 +48,9 @@ type Peer struct {
 	// Gid is the group identifier, or the ID Context of an OSCORE message;
 	// nil if there is none.
 	Gid []byte
+	// Credential is the authentication credential that verified a message of
+	// a group; nil in other modes.
+	Credential *cose.Credential
 	// Association is what the owner attached to the security context.
 	Association any
 }

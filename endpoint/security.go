@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -32,6 +33,10 @@ type Opened struct {
 	Peer Peer
 	// Protect protects the one response, or each of several, to this request.
 	Protect func(resp message.Message, o ProtectOptions) (message.Message, error)
+	// Reply, if it has a code, is a response that is protected already and is
+	// to be sent at once; nobody is to serve Message. It is how an opener runs
+	// a procedure of its own, such as RFC 8613, Appendix B.2.
+	Reply message.Message
 	// Fresh is nil for a request that is known to be no replay. Otherwise the
 	// request is served only if it echoes a value this endpoint gave to this
 	// peer: then Fresh is called, to mark the request as received and to make
@@ -52,12 +57,27 @@ type Protector interface {
 	ProtectRequest(m message.Message) (message.Message, ResponseOpener, error)
 }
 
-// ResponseOpener verifies and decrypts the responses to one request. The
-// endpoint fills in the Addr of the peer. An endpoint calls it from one
-// goroutine at a time.
+// ResponseOpener verifies and decrypts the responses to one request, received
+// at a time. The endpoint fills in the Addr of the peer. An endpoint calls it
+// from one goroutine at a time.
+//
+// The error is a *MissingCredential if the sender's credential has to be
+// fetched, ErrAgain if the response only served the security context and the
+// request is to be protected and sent once more; after any other the response
+// is dropped. If the opener has a method Close it is called at the end.
 type ResponseOpener interface {
-	OpenResponse(m message.Message) (message.Message, Peer, error)
+	OpenResponse(m message.Message, at time.Time) (message.Message, Peer, error)
 }
+
+// unicaster is implemented by a Protector whose requests to one member differ
+// from those to the group. to is nil if the member is not known.
+type unicaster interface {
+	unicast(to *Peer) Protector
+}
+
+// ErrAgain is returned by a ResponseOpener for a response that moved the
+// security context on: Do then protects the request again, and sends it.
+var ErrAgain = errors.New("request has to be protected again")
 
 // ErrNoContext is returned by a RequestOpener that has no security context for
 // a request.

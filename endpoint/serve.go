@@ -133,6 +133,10 @@ func (e *Endpoint) process(f *inflight, m message.Message) {
 		e.unopened(f, m, err)
 		return
 	}
+	if o.Reply.Code != codes.Empty {
+		e.sendResponse(f, o.Reply, keepPlain)
+		return
+	}
 	o.Peer.Addr, o.Peer.Multicast = f.d.from, f.multicast()
 	e.serveOpened(f, o)
 }

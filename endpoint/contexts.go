@@ -1,0 +1,279 @@
+package endpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	crand "crypto/rand"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+
+	"github.com/cohort-iot/cohort/grouposcore"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// Errors of Contexts.
+var (
+	// ErrDuplicateContext: a context with the same Recipient ID and ID Context
+	// is there already. The newer one is refused.
+	ErrDuplicateContext = errors.New("another context has this recipient id and id context")
+	// ErrNoRecipientID: all Recipient IDs of the allowed length are in use.
+	ErrNoRecipientID = errors.New("no recipient id is free")
+)
+
+// Contexts are the security contexts of an endpoint, and as its RequestOpener
+// find the one for a request: by kid and kid context, never by address. The
+// zero value is empty and ready. It is safe for concurrent use.
+type Contexts struct {
+	// Now tells when a request is opened, for contexts of a group that
+	// expire. Default: time.Now.
+	Now func() time.Time
+	// Rand is the source of Recipient IDs. Default: crypto/rand.
+	Rand io.Reader
+
+	mu       sync.RWMutex
+	pairwise map[string][]*oscoreEntry // by Recipient ID
+	derive   map[string]*b2Entry       // by Recipient ID
+	reserved map[string]struct{}       // Recipient IDs without a context yet
+	used     [maxRecipientID + 1]int   // Recipient IDs in any of these, by length
+	groups   []*groupEntry
+}
+
+// maxRecipientID is the longest Recipient ID that NewRecipientID gives, in
+// bytes: 16 million contexts.
+const maxRecipientID = 3
+
+// oscoreEntry is an OSCORE context with what its owner attached.
+type oscoreEntry struct {
+	ctx   *oscore.Context
+	assoc any
+	first *once
+}
+
+// once runs a function that may fail, until it succeeds.
+type once struct {
+	mu   sync.Mutex
+	fn   func() error
+	done bool
+}
+
+func (o *once) do() error {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.done {
+		return nil
+	}
+	if err := o.fn(); err != nil {
+		return err
+	}
+	o.done, o.fn = true, nil
+	return nil
+}
+
+// AddOSCORE adds a context. assoc becomes Peer.Association. onFirst, if not
+// nil, is called when the first request verifies, before its handler; it may
+// take its time, and if it fails the request is dropped and the next one calls
+// it again. ErrDuplicateContext is returned if a request could not tell the
+// context from another one.
+func (c *Contexts) AddOSCORE(ctx *oscore.Context, assoc any, onFirst func() error) error {
+	e := &oscoreEntry{ctx: ctx, assoc: assoc}
+	if onFirst != nil {
+		e.first = &once{fn: onFirst}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := string(ctx.RecipientID())
+	for _, o := range c.pairwise[id] {
+		if sameKIDContext(o.ctx.KIDContext(), ctx.KIDContext()) {
+			return fmt.Errorf("%w: %x", ErrDuplicateContext, id)
+		}
+	}
+	c.hold(id, func() {
+		delete(c.reserved, id)
+		if c.pairwise == nil {
+			c.pairwise = make(map[string][]*oscoreEntry)
+		}
+		// A new slice: readers use the old one without the lock.
+		c.pairwise[id] = append(slices.Clip(c.pairwise[id]), e)
+	})
+	return nil
+}
+
+func sameKIDContext(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+
+// RemoveOSCORE removes a context; requests under it find none from then on.
+func (c *Contexts) RemoveOSCORE(ctx *oscore.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := string(ctx.RecipientID())
+	c.hold(id, func() {
+		c.pairwise[id] = slices.DeleteFunc(slices.Clone(c.pairwise[id]), func(e *oscoreEntry) bool { return e.ctx == ctx })
+		if len(c.pairwise[id]) == 0 {
+			delete(c.pairwise, id)
+		}
+	})
+}
+
+// NewRecipientID allocates an identifier that no context, and no other caller,
+// has: as short as there is room for, and random. It stays taken until a
+// context with it is added and removed again, or until ReleaseRecipientID.
+func (c *Contexts) NewRecipientID() ([]byte, error) {
+	random := c.Rand
+	if random == nil {
+		random = crand.Reader
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n := 1; n <= maxRecipientID; n++ {
+		if c.used[n] >= 1<<(8*n)*3/4 {
+			continue // too full to draw from
+		}
+		for {
+			id := make([]byte, n)
+			if _, err := io.ReadFull(random, id); err != nil {
+				return nil, fmt.Errorf("randomness for a recipient id: %w", err)
+			}
+			if c.taken(string(id)) {
+				continue
+			}
+			c.hold(string(id), func() {
+				if c.reserved == nil {
+					c.reserved = make(map[string]struct{})
+				}
+				c.reserved[string(id)] = struct{}{}
+			})
+			return id, nil
+		}
+	}
+	return nil, ErrNoRecipientID
+}
+
+// ReleaseRecipientID gives back an identifier of NewRecipientID for which no
+// context was added.
+func (c *Contexts) ReleaseRecipientID(id []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hold(string(id), func() { delete(c.reserved, string(id)) })
+}
+
+func (c *Contexts) taken(id string) bool {
+	_, reserved := c.reserved[id]
+	return reserved || c.derive[id] != nil || len(c.pairwise[id]) > 0
+}
+
+// hold makes a change to what is known of id and keeps count of the used ones.
+func (c *Contexts) hold(id string, change func()) {
+	before := c.taken(id)
+	change()
+	if len(id) > maxRecipientID || before == c.taken(id) {
+		return
+	}
+	if before {
+		c.used[len(id)]--
+	} else {
+		c.used[len(id)]++
+	}
+}
+
+// OpenRequest implements RequestOpener. The kid context says whether a request
+// is for a group; a request with the group flag is never tried under an OSCORE
+// context, nor the other way round (draft-ietf-core-oscore-groupcomm,
+// Section 6).
+func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ netip.AddrPort, _ bool) (*Opened, error) {
+	err := ErrNoContext
+	if opt.KIDContext != nil {
+		o, gerr := c.openGroup(m, opt)
+		if gerr == nil || !errors.Is(gerr, ErrNoContext) {
+			return o, gerr
+		}
+	}
+	if opt.Group {
+		return nil, err
+	}
+	c.mu.RLock()
+	entries, b2 := c.pairwise[string(opt.KID)], c.derive[string(opt.KID)]
+	c.mu.RUnlock()
+	for _, e := range entries {
+		if !e.ctx.Matches(opt) {
+			continue
+		}
+		var o *Opened
+		if o, err = e.open(m); err == nil {
+			return o, nil
+		}
+	}
+	if b2 != nil && opt.KID != nil {
+		o, berr := b2.open(c, m)
+		if berr == nil || errors.Is(err, ErrNoContext) {
+			return o, berr
+		}
+	}
+	return nil, err
+}
+
+func (e *oscoreEntry) open(m message.Message) (*Opened, error) {
+	in, x, err := e.ctx.UnprotectRequest(m)
+	if err != nil && !errors.Is(err, oscore.ErrWindowInvalid) {
+		return nil, refusal(err)
+	}
+	o := openedOSCORE(e.ctx, in, x, e.assoc)
+	if err != nil {
+		o.Fresh = func() error {
+			if err := e.ctx.ConfirmFresh(x); err != nil {
+				return err
+			}
+			return e.first.do()
+		}
+		return o, nil
+	}
+	if err := e.first.do(); err != nil {
+		return nil, fmt.Errorf("first request of an association: %w", err)
+	}
+	return o, nil
+}
+
+func openedOSCORE(ctx *oscore.Context, m message.Message, x *oscore.Exchange, assoc any) *Opened {
+	return &Opened{
+		Message: m,
+		Peer:    oscorePeer(ctx, assoc),
+		Protect: func(resp message.Message, o ProtectOptions) (message.Message, error) {
+			return ctx.ProtectResponse(resp, x, oscore.ResponseOptions{PIV: o.PIV})
+		},
+	}
+}
+
+func oscorePeer(ctx *oscore.Context, assoc any) Peer {
+	return Peer{Mode: OSCORE, SenderID: ctx.RecipientID(), Gid: ctx.IDContext(), Association: assoc}
+}
+
+// refusal turns an error of package oscore or grouposcore into what the
+// endpoint may answer.
+func refusal(err error) error {
+	if code, diagnostic, _, ok := oscore.ErrorResponse(err); ok {
+		return &Refusal{Code: code, Diagnostic: diagnostic, Err: err}
+	}
+	return err
+}
+
+func (c *Contexts) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
+// groupEntry is a group with what its owner attached.
+type groupEntry struct {
+	group *grouposcore.Group
+	opts  GroupOptions
+}
