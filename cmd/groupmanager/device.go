@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	httpapi "github.com/cohort-iot/cohort/api/http"
+)
+
+func (a *app) deviceCmd() *cobra.Command {
+	return a.noun("device", "Enrol, show and revoke devices",
+		a.deviceEnrollCmd(), a.deviceListCmd(), a.deviceShowCmd(), a.deviceRevokeCmd())
+}
+
+func (a *app) deviceListCmd() *cobra.Command {
+	return a.remote("list", "List the enrolled devices", func(ctx context.Context, c *httpapi.Client, _ []string) error {
+		devices, err := c.Devices(ctx)
+		if err != nil {
+			return err
+		}
+		return a.show(devices, func(t *rows) {
+			t.row("NAME", "GROUPS", "ENROLLED", "REVOKED")
+			for _, d := range devices {
+				t.row(d.Name, grants(d.Groups), d.Enrolled, d.Revoked)
+			}
+		})
+	})
+}
+
+func (a *app) deviceShowCmd() *cobra.Command {
+	return a.remote("show DEVICE", "Show a device and what it may join", func(ctx context.Context, c *httpapi.Client, args []string) error {
+		d, err := c.Device(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.show(d, func(t *rows) {
+			t.row("name", d.Name)
+			t.row("groups", grants(d.Groups))
+			t.row("enrolled", d.Enrolled)
+			t.row("revoked", d.Revoked)
+		})
+	})
+}
+
+func (a *app) deviceRevokeCmd() *cobra.Command {
+	return a.remote("revoke DEVICE", "End a device's right to new tokens; evict it from its groups as well", func(ctx context.Context, c *httpapi.Client, args []string) error {
+		if err := c.RevokeDevice(ctx, args[0]); err != nil {
+			return err
+		}
+		return a.show(map[string]string{"revoked": args[0]}, func(t *rows) { t.row("device " + args[0] + " is revoked") })
+	})
+}
+
+// grants writes what a device may join, as "lights:requester+responder".
+func grants(groups map[string]string) string {
+	var out []string
+	for g, roles := range groups {
+		out = append(out, g+":"+roles)
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	httpapi "github.com/cohort-iot/cohort/api/http"
+)
+
+func (a *app) deviceEnrollCmd() *cobra.Command {
+	var grant []string
+	var out string
+	cmd := a.remote("enroll DEVICE", "Enrol a device: write its enrolment file, which holds its secret", func(ctx context.Context, c *httpapi.Client, args []string) error {
+		groups, err := parseGrants(grant)
+		if err != nil {
+			return err
+		}
+		path := out
+		if path == "" {
+			path = args[0] + ".enrolment.json"
+			if filepath.Base(path) != path {
+				return fail(exitUsage, "name the file with --file", "the name %q makes no file name", args[0])
+			}
+		}
+		f, err := createSecretFile(path)
+		if err != nil {
+			return err
+		}
+		keep := false
+		defer func() {
+			f.Close()
+			if !keep {
+				os.Remove(path)
+			}
+		}()
+		e, err := c.EnrolDevice(ctx, httpapi.DeviceSpec{Name: args[0], Groups: groups})
+		if err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		if err := json.Indent(&text, e.Enrolment, "", "  "); err != nil {
+			return err
+		}
+		text.WriteByte('\n')
+		if _, err := f.Write(text.Bytes()); err != nil {
+			return lostEnrolment(args[0], path, err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return lostEnrolment(args[0], path, err)
+		}
+		keep = true
+		shown := struct {
+			httpapi.Device
+			File string `json:"file"`
+		}{e.Device, path}
+		return a.show(shown, func(t *rows) {
+			t.row(fmt.Sprintf("device %s is enrolled for %s", e.Device.Name, grants(e.Device.Groups)))
+			t.row("bring " + path + " to the device over a channel that keeps it secret, then remove it here")
+		})
+	})
+	cmd.Flags().StringArrayVar(&grant, "group", nil, "what it may join, as `GROUP:ROLES` with roles requester, responder, monitor joined by + (repeatable)")
+	cmd.Flags().StringVar(&out, "file", "", "enrolment `file` to write (default DEVICE.enrolment.json)")
+	return cmd
+}
+
+// parseGrants reads GROUP:ROLES; roles are requester+responder where none are given.
+func parseGrants(values []string) (map[string]string, error) {
+	if len(values) == 0 {
+		return nil, fail(exitUsage, "give --group GROUP:requester+responder", "a device without a group can do nothing")
+	}
+	groups := map[string]string{}
+	for _, v := range values {
+		group, roles := v, "requester+responder"
+		if i := strings.LastIndexByte(v, ':'); i >= 0 {
+			group, roles = v[:i], v[i+1:]
+		}
+		if group == "" || roles == "" {
+			return nil, fail(exitUsage, "give --group GROUP:requester+responder", "%q names no group and roles", v)
+		}
+		if _, dup := groups[group]; dup {
+			return nil, fail(exitUsage, "join the roles with +", "group %q is given twice", group)
+		}
+		groups[group] = roles
+	}
+	return groups, nil
+}
+
+// createSecretFile makes a file that only its owner can read; it never replaces one.
+func createSecretFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fail(exitFailed, "remove it, or name another file", "%s is there already", path)
+	}
+	if err != nil {
+		return nil, fail(exitFailed, "", "%w", err)
+	}
+	return f, nil
+}
+
+func lostEnrolment(device, path string, err error) error {
+	return fail(exitFailed, "revoke the device and enrol it anew", "device %s is enrolled, but %s could not be written: %w", device, path, err)
+}

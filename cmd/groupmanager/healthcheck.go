@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	httpapi "github.com/cohort-iot/cohort/api/http"
+)
+
+func (a *app) healthcheckCmd() *cobra.Command {
+	return a.remote("healthcheck", "Say whether the running Group Manager works; exit code 0 if so", func(ctx context.Context, c *httpapi.Client, _ []string) error {
+		h, err := c.Health(ctx)
+		if err != nil {
+			return err
+		}
+		if err := a.show(h, func(t *rows) {
+			t.row("ready", h.Ready)
+			t.row("version", h.Version)
+			t.row("started", h.Started)
+			for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
+				t.row(name, h.Checks[name])
+			}
+		}); err != nil {
+			return err
+		}
+		if !h.Ready {
+			return fail(exitFailed, "the log of groupmanager run says more", "the Group Manager is not ready")
+		}
+		return nil
+	})
+}

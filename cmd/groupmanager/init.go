@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/keystore/seal"
+)
+
+// initialised is what `init` made.
+type initialised struct {
+	Config  string `json:"config"`
+	SealKey string `json:"seal_key"`
+	DataDir string `json:"data_dir"`
+}
+
+func (a *app) initCmd() *cobra.Command {
+	var listen, uri, audience string
+	cmd := a.verb("init DIR", "Make a directory with configuration, sealing key and data directory", func(_ context.Context, args []string, flags *pflag.FlagSet) error {
+		set := map[string]string{"data_dir": "data", "seal_key": "file:seal.key", "socket": "run/groupmanager.sock", "listen": listen}
+		for key, v := range map[string]string{"uri": uri, "audience": audience} {
+			if v != "" {
+				set[key] = v
+			}
+		}
+		made, err := initialise(args[0], set)
+		if err != nil {
+			return err
+		}
+		return a.show(made, func(t *rows) {
+			t.row("configuration", made.Config)
+			t.row("sealing key", made.SealKey)
+			t.row("data", made.DataDir)
+			t.row("keep a copy of the sealing key apart from the data: without it the data is lost")
+			t.row("next: groupmanager run -c " + made.Config)
+		})
+	})
+	a.outputFlag(cmd)
+	fs := cmd.Flags()
+	fs.StringVar(&listen, "listen", "127.0.0.1:5683", "UDP address and port that devices reach")
+	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use (default: made from --listen)")
+	fs.StringVar(&audience, "audience", "", "name of this Group Manager in access tokens (default gm1)")
+	return cmd
+}
+
+// initialise makes the directory. It replaces nothing: when a part of it is there
+// already it refuses before it makes anything.
+func initialise(dir string, set map[string]string) (*initialised, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	made := &initialised{Config: filepath.Join(dir, configName), SealKey: filepath.Join(dir, "seal.key"), DataDir: filepath.Join(dir, "data")}
+	for _, path := range []string{made.Config, made.SealKey, made.DataDir} {
+		if _, err := os.Lstat(path); err == nil {
+			return nil, fail(exitRefused, "name another directory, or run the Group Manager that is there", "%s is there already; nothing was changed", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fail(exitFailed, "", "%w", err)
+		}
+	}
+	text := exampleConfig(set)
+	if err := tryConfig(text, dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fail(exitFailed, "", "%w", err)
+	}
+	if err := os.Mkdir(made.DataDir, 0o700); err != nil {
+		return nil, fail(exitFailed, "", "%w", err)
+	}
+	if err := seal.CreateKeyFile(made.SealKey); err != nil {
+		return nil, fail(exitFailed, "", "%w", err)
+	}
+	f, err := createSecretFile(made.Config)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, fail(exitFailed, "", "%w", err)
+	}
+	return made, nil
+}
+
+// tryConfig reads the file that is about to be written as `run` would.
+func tryConfig(text, dir string) error {
+	values, err := parseConfig(filepath.Join(dir, configName), []byte(text))
+	if err != nil {
+		return fail(exitUsage, "", "%w", err)
+	}
+	c := &config{}
+	var faults []error
+	for _, s := range settings() {
+		v := s.def
+		if l, ok := values[s.key]; ok {
+			v = l.text
+		}
+		if err := s.set(c, v, dir); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", s.key, err))
+		}
+	}
+	if len(faults) == 0 {
+		faults = c.check()
+	}
+	if len(faults) > 0 {
+		return fail(exitUsage, "see groupmanager init --help", "%w", errors.Join(faults...))
+	}
+	return nil
+}
