@@ -1,0 +1,112 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// managerKey is the record of a key pair of the Group Manager. The store seals it.
+type managerKey struct {
+	Schema     uint8                 `cbor:"0,keyasint"`
+	Curve      cose.Curve            `cbor:"1,keyasint"`
+	Format     cose.CredentialFormat `cbor:"2,keyasint"`
+	Private    secret.Bytes          `cbor:"3,keyasint"`
+	Credential []byte                `cbor:"4,keyasint"`
+	Created    int64                 `cbor:"5,keyasint"`
+}
+
+func (k *managerKey) schema() uint8 { return k.Schema }
+
+// identity is a key pair of the Group Manager ready for use.
+type identity struct {
+	private    *cose.PrivateKey
+	credential *cose.Credential
+}
+
+// keyCache keeps decoded key pairs; there are as many as algorithms in use.
+type keyCache struct {
+	mu   sync.Mutex
+	keys map[keySlot]*identity
+}
+
+// slot tells which key pair serves a group.
+func (c GroupConfig) slot() keySlot {
+	return keySlot{Algorithm: c.Signature, Curve: c.keyCurve(), Format: c.CredentialFormat}
+}
+
+// identity gives the Group Manager's key pair for a group's algorithms and makes
+// it at first need. It is called outside any transaction.
+func (s *Service) identity(ctx context.Context, slot keySlot) (*identity, error) {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	if id := s.keys.keys[slot]; id != nil {
+		return id, nil
+	}
+	var rec *managerKey
+	err := s.view(func(r reader) (err error) {
+		rec, err = load[managerKey](r, nameManagerKey(slot))
+		if errors.Is(err, keystore.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rec == nil {
+		if rec, err = s.makeIdentity(ctx, slot); err != nil {
+			return nil, err
+		}
+	}
+	id, err := rec.decode()
+	if err != nil {
+		return nil, fault(KindInternal, err, "")
+	}
+	if s.keys.keys == nil {
+		s.keys.keys = map[keySlot]*identity{}
+	}
+	s.keys.keys[slot] = id
+	return id, nil
+}
+
+func (s *Service) makeIdentity(ctx context.Context, slot keySlot) (*managerKey, error) {
+	priv, err := cose.GenerateKey(slot.Curve, s.rand)
+	if err != nil {
+		return nil, fault(KindConfiguration, err, "no key can be made for this curve")
+	}
+	cred, err := cose.NewCCS(s.opt.Subject, priv.Public())
+	if err != nil {
+		return nil, fault(KindInternal, err, "")
+	}
+	rec := &managerKey{
+		Schema: recordSchema, Curve: slot.Curve, Format: slot.Format,
+		Private: priv.Secret(), Credential: cred.Bytes(),
+	}
+	err = s.update(ctx, func(t *txn) error {
+		rec.Created = t.now.Unix()
+		t.audit(AuditEvent{Event: "manager.key-made", Detail: fmt.Sprintf("algorithm %v, curve %d, credential format %d", slot.Algorithm, slot.Curve, slot.Format)})
+		return t.put(nameManagerKey(slot), rec)
+	})
+	return rec, err
+}
+
+func (k *managerKey) decode() (*identity, error) {
+	priv, err := cose.NewPrivateKey(k.Curve, k.Private)
+	if err != nil {
+		return nil, err
+	}
+	cred, err := cose.ParseCredential(k.Format, k.Credential)
+	if err != nil {
+		return nil, err
+	}
+	if !cred.PublicKey().Equal(priv.Public()) {
+		return nil, errors.New("the credential of the Group Manager is not that of its key")
+	}
+	return &identity{private: priv, credential: cred}, nil
+}

@@ -1,0 +1,113 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"github.com/cohort-iot/cohort/ace/groupcomm"
+)
+
+// rekeyingSoon is how long before its scheduled end the material is replaced at
+// once when a member asks for a new Sender ID, as a fraction of its lifetime
+// (draft-ietf-ace-key-groupcomm-oscore-21, Section 9.2).
+const rekeyingSoon = 20
+
+// senderIDsPause is the least time between two rekeyings for want of Sender IDs,
+// so that a member cannot drive rekeyings by asking for Sender IDs
+// (RFC 9594, Sections 4.8.2 and 10.2).
+const senderIDsPause = time.Minute
+
+// NewSenderID gives a member a new Sender ID; its old one becomes stale. When a
+// rekeying is due anyway, the group is rekeyed instead, the member keeps its
+// Sender ID and gets the rekeying message
+// (RFC 9594, Section 4.8.2; draft-ietf-ace-key-groupcomm-oscore-21, Section 9.2).
+func (s *Service) NewSenderID(ctx context.Context, c Caller, group, node string) (groupcomm.Renewal, error) {
+	if err := s.ready(); err != nil {
+		return groupcomm.Renewal{}, err
+	}
+	var out groupcomm.Renewal
+	var rekeyed *head
+	var who memberKey
+	err := s.update(ctx, func(t *txn) error {
+		a, err := t.access(c, group, t.now)
+		if err != nil {
+			return err
+		}
+		if err := a.onlyNode(node); err != nil {
+			return err
+		}
+		if err := a.head.joinable(); err != nil {
+			return err
+		}
+		if !a.member.HasSender {
+			return refuse(KindRole, "a monitor has no Sender ID")
+		}
+		h, m := a.head, a.member
+		who = memberKey{h.Number, m.Number}
+		if cause := h.rekeyingDue(t.now); cause != CauseNone {
+			rekeyed = h
+			if err := t.rekey(h, cause); err != nil {
+				return err
+			}
+			return t.putHead(h)
+		}
+		if err := t.giveUpSender(h, m); err != nil {
+			return err
+		}
+		if err := t.takeSender(h, m); err != nil {
+			return err
+		}
+		out.SenderID = &groupcomm.SenderIDResponse{SenderID: m.senderID()}
+		t.audit(AuditEvent{Event: "member.renewed", Group: h.Name, Node: node, Client: a.client.label(), Version: &h.Version, Sender: m.senderID()})
+		if err := t.putMember(m); err != nil {
+			return err
+		}
+		return t.putHead(h)
+	})
+	if err != nil {
+		s.meter.Refused(KindOf(err))
+		if KindOf(err) == KindNoIndividualKey {
+			s.senderIDsExhausted(ctx, group)
+		}
+		return out, err
+	}
+	if rekeyed != nil {
+		err = s.view(func(r reader) error {
+			out.Rekey, err = r.rekeyMessage(rekeyed, nil, s.clock.Now())
+			return err
+		})
+		s.progress.fetched(who, rekeyed.Version)
+	}
+	return out, err
+}
+
+// rekeyingDue says why a group is to be rekeyed now or soon; CauseNone: not.
+func (h *head) rekeyingDue(now time.Time) Cause {
+	if h.Due != CauseNone {
+		return h.Due
+	}
+	if left := time.Unix(h.Expires, 0).Sub(now); left < h.Config.KeyLifetime/rekeyingSoon {
+		return CauseSchedule
+	}
+	return CauseNone
+}
+
+// senderIDsExhausted notes that the group needs a new Gid to have Sender IDs again.
+func (s *Service) senderIDsExhausted(ctx context.Context, group string) {
+	err := s.update(ctx, func(t *txn) error {
+		h, err := t.group(group)
+		if err != nil || h.Due != CauseNone || h.State != GroupActive {
+			return err
+		}
+		if t.now.Sub(time.Unix(h.Installed, 0)) < senderIDsPause {
+			return nil
+		}
+		h.Due = CauseSenderIDs
+		t.audit(AuditEvent{Event: "group.sender-ids-exhausted", Group: h.Name, Version: &h.Version})
+		t.after(s.wakeSweep)
+		return t.putHead(h)
+	})
+	if err != nil {
+		s.log.WarnContext(ctx, "cannot note that a group has no Sender IDs left", "group", group, "error", err)
+	}
+}

@@ -1,0 +1,238 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/clock"
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// sweeper looks for work that time makes due: tokens that expire, material that
+// must be replaced, rekeyings that a step of something larger left due, stale
+// sets to remove.
+type sweeper struct {
+	wake  chan struct{}
+	mu    sync.Mutex
+	timer clock.Timer
+}
+
+func (s *Service) wakeSweep() { signal(s.sweeper.wake) }
+
+func (s *Service) runSweep(ctx context.Context) {
+	for {
+		select {
+		case <-s.sweeper.wake:
+		case <-ctx.Done():
+			s.sweeper.mu.Lock()
+			if s.sweeper.timer != nil {
+				s.sweeper.timer.Stop()
+			}
+			s.sweeper.mu.Unlock()
+			return
+		}
+		next, err := s.sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "a sweep of the groups failed", "error", err)
+		}
+		s.sweeper.mu.Lock()
+		s.sweeper.timer = s.clock.AfterFunc(next, s.wakeSweep)
+		s.sweeper.mu.Unlock()
+	}
+}
+
+// sweep does what is due and says when to look again.
+func (s *Service) sweep(ctx context.Context) (next time.Duration, err error) {
+	next = s.opt.SweepInterval
+	err = errors.Join(s.expireTokens(ctx), s.rekeyAllDue(ctx))
+	verr := s.view(func(r reader) error {
+		return r.Scan(nameExpiries(), func(n keystore.Name, _ []byte) error {
+			left := time.Unix(int64(n.ID(0)), 0).Sub(s.clock.Now())
+			next = min(next, max(left, time.Second))
+			return keystore.ErrStop
+		})
+	})
+	return next, errors.Join(err, verr)
+}
+
+// rekeyAllDue rekeys groups whose material ends soon or that a step left due,
+// resumes deletions and removes stale sets that no longer count.
+func (s *Service) rekeyAllDue(ctx context.Context) error {
+	var heads []*head
+	err := s.view(func(r reader) error {
+		return r.heads(func(h *head) error {
+			if h.State == GroupDeleting || h.rekeyingDue(s.clock.Now()) != CauseNone || h.PrunedStale < h.OldestStale {
+				heads = append(heads, h)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, h := range heads {
+		if h.State == GroupDeleting {
+			faults = append(faults, s.finishDeletion(ctx, h.Number))
+			continue
+		}
+		if h.rekeyingDue(s.clock.Now()) != CauseNone {
+			faults = append(faults, s.rekeyIfDue(ctx, h.Name))
+		}
+		faults = append(faults, s.pruneStale(ctx, h.Number))
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Service) rekeyIfDue(ctx context.Context, group string) error {
+	return s.update(ctx, func(t *txn) error {
+		h, err := t.group(group)
+		if err != nil {
+			return err
+		}
+		c := h.rekeyingDue(t.now)
+		if c == CauseNone || h.State == GroupDeleting {
+			return nil
+		}
+		if err := t.rekey(h, c); err != nil {
+			return err
+		}
+		return t.putHead(h)
+	})
+}
+
+// expiryBatch is how many expired tokens are taken up together, so that the
+// members they concern leave each group with one rekeying.
+const expiryBatch = 256
+
+// expireTokens ends tokens whose time is over: memberships that no other token of
+// the client covers are evicted, then the tokens and their associations go. The
+// entry in the list of expiries is the intent; it goes last.
+func (s *Service) expireTokens(ctx context.Context) error {
+	for {
+		due, err := s.expired()
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		if err := s.evictUncovered(ctx, due, CauseTokenExpired); err != nil {
+			return err
+		}
+		for _, e := range due {
+			if err := s.forgetToken(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// dueToken is an entry of the list of expiries.
+type dueToken struct {
+	name   keystore.Name
+	token  uint64
+	client uint64
+}
+
+func (s *Service) expired() ([]dueToken, error) {
+	now := s.clock.Now().Unix()
+	var out []dueToken
+	err := s.view(func(r reader) error {
+		return r.Scan(nameExpiries(), func(n keystore.Name, b []byte) error {
+			if int64(n.ID(0)) > now || len(out) == expiryBatch {
+				return keystore.ErrStop
+			}
+			var c uint64
+			if err := cborx.Unmarshal(b, &c); err != nil {
+				return err
+			}
+			out = append(out, dueToken{name: n, token: n.ID(1), client: c})
+			return nil
+		})
+	})
+	return out, err
+}
+
+// evictUncovered evicts the memberships of clients that none of their valid
+// tokens covers, group by group.
+func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause) error {
+	nodes := map[string][]string{}
+	var order []string
+	err := s.view(func(r reader) error {
+		seen := map[uint64]bool{}
+		for _, d := range due {
+			if seen[d.client] {
+				continue
+			}
+			seen[d.client] = true
+			if err := r.uncovered(d.client, s.clock.Now(), func(group, node string) {
+				if nodes[group] == nil {
+					order = append(order, group)
+				}
+				nodes[group] = append(nodes[group], node)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, group := range order {
+		if err := s.evictNodes(ctx, group, nodes[group], cause); err != nil && KindOf(err) != KindNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) evictNodes(ctx context.Context, group string, nodes []string, cause Cause) error {
+	if len(nodes) == 1 {
+		_, err := s.Evict(ctx, group, nodes[0], cause)
+		return err
+	}
+	_, err := s.EvictMany(ctx, group, nodes, cause)
+	return err
+}
+
+// uncovered calls f for each membership of a client whose roles no valid token grants.
+func (r reader) uncovered(c uint64, now time.Time, f func(group, node string)) error {
+	cl, err := load[client](r, nameClient(c))
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	return r.memberships(c, func(m *member) error {
+		h, err := load[head](r, nameGroup(m.Group))
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		if cl.covering(h.Name, m.Roles, now, 0) == nil {
+			f(h.Name, nodeName(m.Number))
+		}
+		return nil
+	})
+}
+
+// forgetToken takes an expired token off the books, with its association.
+func (s *Service) forgetToken(ctx context.Context, d dueToken) error {
+	return s.update(ctx, func(t *txn) error {
+		if err := t.delete(d.name); err != nil {
+			return err
+		}
+		cl, err := load[client](t.reader, nameClient(d.client))
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		e := cl.byID(d.token)
+		if e == nil || (!e.expired(t.now) && e.Expires != int64(d.name.ID(0))) {
+			return nil // replaced meanwhile; the newer entry stands
+		}
+		t.audit(AuditEvent{Event: "token.expired", Client: cl.label()})
+		if err := t.dropAssociation(e.Assoc); err != nil {
+			return err
+		}
+		return t.dropToken(cl, d.token)
+	})
+}
