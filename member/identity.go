@@ -1,0 +1,82 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// identity is a key pair of the device with the credential that others know it
+// by. There is one for each curve that a group of the device asked for; it is
+// made at first need and kept.
+type identity struct {
+	key  *cose.PrivateKey
+	cred *cose.Credential
+}
+
+// identityFor returns the key pair on a curve. A new one is durable before it
+// is returned.
+func (d *Device) identityFor(ctx context.Context, crv cose.Curve) (identity, error) {
+	d.idMu.Lock()
+	defer d.idMu.Unlock()
+	if id, ok := d.identities[crv]; ok {
+		return id, nil
+	}
+	id, err := d.loadIdentity(crv)
+	if errors.Is(err, keystore.ErrNotFound) {
+		id, err = d.makeIdentity(ctx, crv)
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("key pair on %v: %w", crv, err)
+	}
+	d.identities[crv] = id
+	return id, nil
+}
+
+func (d *Device) loadIdentity(crv cose.Curve) (identity, error) {
+	var rec identityRecord
+	err := d.cfg.Store.View(func(r keystore.Reader) error {
+		b, err := r.Get(identityName(crv))
+		if err != nil {
+			return err
+		}
+		return decode(identityName(crv), b, &rec)
+	})
+	if err != nil {
+		return identity{}, err
+	}
+	defer secret.Bytes(rec.Private).Wipe()
+	key, err := cose.NewPrivateKey(crv, rec.Private)
+	if err != nil {
+		return identity{}, err
+	}
+	cred, err := cose.ParseCredential(cose.FormatCCS, rec.Credential)
+	if err != nil {
+		return identity{}, err
+	}
+	return identity{key, cred}, nil
+}
+
+func (d *Device) makeIdentity(ctx context.Context, crv cose.Curve) (identity, error) {
+	key, err := cose.GenerateKey(crv, d.cfg.Rand)
+	if err != nil {
+		return identity{}, err
+	}
+	cred, err := cose.NewCCS(d.cfg.Enrolment.Device, key.Public())
+	if err != nil {
+		return identity{}, err
+	}
+	b, err := encode(identityRecord{Private: key.Secret(), Credential: cred.Bytes()})
+	if err != nil {
+		return identity{}, err
+	}
+	err = d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error { return tx.Put(identityName(crv), b) })
+	if err != nil {
+		return identity{}, err
+	}
+	return identity{key, cred}, nil
+}

@@ -1,0 +1,90 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// accessToken is a token as the Client sees it: opaque, with what came beside
+// it (RFC 9200, Section 5.8.2).
+type accessToken struct {
+	bytes    []byte
+	scope    ace.Scope
+	material ace.OSCOREInputMaterial
+	ends     time.Time
+}
+
+// expiryMargin is how long before its end a token is not used any more: the
+// exchanges that follow its upload take their time.
+const expiryMargin = 10 * time.Second
+
+func (t *accessToken) valid(now time.Time) bool {
+	return t != nil && now.Add(expiryMargin).Before(t.ends)
+}
+
+// covers reports whether the token grants all of a scope.
+func (t *accessToken) covers(s ace.Scope) bool {
+	for _, e := range s {
+		if !t.scope.Group(e.Group).Has(e.Roles) {
+			return false
+		}
+	}
+	return true
+}
+
+// requestToken gets a token for a scope. The enrolment secret only derives a
+// context of its own for this exchange (RFC 8613, Appendix B.2).
+func (d *Device) requestToken(ctx context.Context, scope ace.Scope) (*accessToken, error) {
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	b2, err := oscore.NewB2Client(d.cfg.Enrolment.AS.Params(), d.cfg.Rand)
+	if err != nil {
+		return nil, fmt.Errorf("association with the authorization server: %w", err)
+	}
+	q := ace.TokenRequest{Audience: d.cfg.Enrolment.Audience, Scope: scope, GrantType: ace.GrantClientCredentials}
+	resp, err := d.ep.Do(ctx, endpoint.Request{
+		To: d.as, Code: codes.POST, Path: d.asPath,
+		Options:  contentFormat(ace.ContentFormatACE),
+		Payload:  q.Marshal(),
+		Security: endpoint.WithB2(b2, nil),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("token request to %s: %w", d.as, err)
+	}
+	received := d.now()
+	if resp.Code != codes.Created {
+		why := coapmsg.CodeString(resp.Code)
+		if e, err := ace.ParseError(resp.Code, resp.Payload); err == nil {
+			why = e.Error()
+		}
+		return nil, fmt.Errorf("%w: %s", ErrTokenRefused, why)
+	}
+	p, err := ace.ParseTokenResponse(resp.Payload)
+	if err != nil {
+		return nil, fmt.Errorf("token response: %w", err)
+	}
+	if p.Cnf == nil || p.Cnf.OSC == nil {
+		return nil, fmt.Errorf("token response: no input material: %w", ace.ErrMalformed)
+	}
+	t := &accessToken{bytes: p.AccessToken, scope: scope, material: *p.Cnf.OSC, ends: received.Add(p.ExpiresIn)}
+	if p.Scope != nil {
+		t.scope = p.Scope
+	}
+	if !t.covers(scope) {
+		return nil, fmt.Errorf("%w: it grants less than was asked for", ErrTokenRefused)
+	}
+	return t, nil
+}
+
+func contentFormat(f message.MediaType) message.Options {
+	return message.Options{{ID: message.ContentFormat, Value: coapmsg.EncodeUint(uint32(f))}}
+}
