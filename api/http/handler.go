@@ -28,6 +28,7 @@ type GroupControl interface {
 // Members is the domain's side of a group's members. *manager.Service implements it.
 type Members interface {
 	Members(ctx context.Context, group string) ([]manager.MemberInfo, error)
+	Member(ctx context.Context, group, node string) (manager.MemberInfo, error)
 	Pending(ctx context.Context, group string) ([]manager.PendingMember, error)
 	Evict(ctx context.Context, group, node string, cause manager.Cause) (version uint64, err error)
 }

@@ -120,6 +120,16 @@ func (d *domain) Members(ctx context.Context, group string) ([]manager.MemberInf
 	}, nil
 }
 
+func (d *domain) Member(ctx context.Context, group, node string) (manager.MemberInfo, error) {
+	members, err := d.Members(ctx, group)
+	for _, m := range members {
+		if m.Node == node {
+			return m, nil
+		}
+	}
+	return manager.MemberInfo{}, errors.Join(err, notFound)
+}
+
 func (d *domain) Pending(ctx context.Context, group string) ([]manager.PendingMember, error) {
 	if _, err := d.Group(ctx, group); err != nil {
 		return nil, err

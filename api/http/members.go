@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
 
 	"github.com/cohort-iot/cohort/internal/manager"
@@ -20,16 +19,11 @@ func (s *server) listMembers(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) showMember(w http.ResponseWriter, r *http.Request) error {
-	infos, err := s.Members.Members(r.Context(), r.PathValue("group"))
+	m, err := s.Members.Member(r.Context(), r.PathValue("group"), r.PathValue("node"))
 	if err != nil {
 		return err
 	}
-	for _, m := range infos {
-		if m.Node == r.PathValue("node") {
-			return writeJSON(w, http.StatusOK, memberOf(m))
-		}
-	}
-	return problem(http.StatusNotFound, "not-found", fmt.Sprintf("no member %q in the group", r.PathValue("node")), "member list shows the members")
+	return writeJSON(w, http.StatusOK, memberOf(m))
 }
 
 func (s *server) listPending(w http.ResponseWriter, r *http.Request) error {
