@@ -159,12 +159,14 @@ func (s *Store) begin(batch Batch, o Options) error {
 		}
 		if s.restart.Anchor != AnchorMatches {
 			next.doubtful = true
+			next.distrust = next.commit
 		}
 	}
 	if next.restored || next.doubtful {
 		s.restart.Clean = false
 	}
 	s.restart.Doubtful = next.doubtful
+	s.distrust = next.distrust
 	s.restart.Generation = next.generation
 	next.commit++
 	next.clean = false

@@ -61,12 +61,7 @@ type auditReader struct {
 }
 
 func (s *Store) viewAudit(fn func(a auditReader) error) error {
-	s.life.RLock()
-	defer s.life.RUnlock()
-	if err := s.usable(); err != nil {
-		return err
-	}
-	return s.backend.View(func(r BackendReader) error {
+	return s.viewRaw(func(r BackendReader) error {
 		a := auditReader{s: s, r: r}
 		plain, err := a.internal(headName)
 		if err != nil {

@@ -15,9 +15,10 @@ type head struct {
 	doubtful   bool   // an opening could not prove that the data is the newest, and no effect has settled that since
 	auditSeq   uint64 // last audit record, 0 for none
 	auditMAC   [32]byte
+	distrust   uint64 // sequence records of this commit or an older one may be behind what was used: the data was rolled back or restored then
 }
 
-const headSize = 1 + 4 + 8 + 8 + 1 + 8 + 32
+const headSize = 1 + 4 + 8 + 8 + 1 + 8 + 32 + 8
 
 func (h head) marshal() []byte {
 	b := make([]byte, 0, headSize)
@@ -37,7 +38,8 @@ func (h head) marshal() []byte {
 	}
 	b = append(b, flags)
 	b = binary.BigEndian.AppendUint64(b, h.auditSeq)
-	return append(b, h.auditMAC[:]...)
+	b = append(b, h.auditMAC[:]...)
+	return binary.BigEndian.AppendUint64(b, h.distrust)
 }
 
 func parseHead(b []byte) (h head, err error) {
@@ -50,5 +52,6 @@ func parseHead(b []byte) (h head, err error) {
 	h.clean, h.restored, h.doubtful = b[21]&1 != 0, b[21]&2 != 0, b[21]&4 != 0
 	h.auditSeq = binary.BigEndian.Uint64(b[22:])
 	copy(h.auditMAC[:], b[30:])
+	h.distrust = binary.BigEndian.Uint64(b[62:])
 	return h, nil
 }

@@ -3,9 +3,11 @@ package keystore
 import (
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -117,3 +119,6 @@ func (e envelope) open(n Name, sealed []byte) (plain []byte, version uint64, err
 	}
 	return plain, version, nil
 }
+
+// entropy is the default source of keys and nonces.
+func entropy() io.Reader { return rand.Reader }

@@ -12,7 +12,7 @@ import (
 // (RFC 8613, Appendix B.1.1, with the stored value as the next number to use after a restart).
 //
 // At the start, High gives the first number that was certainly never used. Before a number is used, Reserve must have returned nil for a value above it. What
-// an interrupted Reserve asked for may be skipped, never used twice. One SeqStore per record and process: a second one that reserves makes the first fail.
+// an interrupted Reserve asked for may be skipped, never used twice. A record from before a noticed rollback or a restore is refused (ErrSequenceLost). One SeqStore per record and process: a second one that reserves makes the first fail.
 type SeqStore struct {
 	s    *Store
 	name Name
@@ -39,8 +39,8 @@ func (q *SeqStore) load() (uint64, error) {
 	if q.known {
 		return q.high, nil
 	}
-	err := q.s.View(func(r Reader) (err error) {
-		q.high, err = readSequence(r, q.name)
+	err := q.s.viewRaw(func(r BackendReader) (err error) {
+		q.high, err = q.s.readSequence(r, q.name)
 		return err
 	})
 	q.known = err == nil
@@ -64,7 +64,7 @@ func (q *SeqStore) Reserve(ctx context.Context, upTo uint64) error {
 		}
 	}
 	err := q.s.Update(ctx, func(tx *Tx) error {
-		stored, err := readSequence(tx, q.name)
+		stored, err := tx.readSequence(q.name)
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (q *SeqStore) Reserve(ctx context.Context, upTo uint64) error {
 // ReserveSequence reserves the numbers below upTo as part of this effect, for an epoch that is saved together with its first block.
 // ErrSequenceConflict when upTo is not above what is reserved already.
 func (tx *Tx) ReserveSequence(name Name, upTo uint64) error {
-	stored, err := readSequence(tx, name)
+	stored, err := tx.readSequence(name)
 	if err != nil {
 		return err
 	}
@@ -92,15 +92,38 @@ func (tx *Tx) ReserveSequence(name Name, upTo uint64) error {
 	return tx.Put(name, binary.BigEndian.AppendUint64(nil, upTo))
 }
 
-// readSequence returns the stored high-water mark, a record of 8 bytes.
-func readSequence(r Reader, name Name) (uint64, error) {
-	b, err := r.Get(name)
+// readSequence returns the stored high-water mark, a record of 8 bytes. ErrSequenceLost when it was written before the data is known to be complete.
+func (s *Store) readSequence(r BackendReader, name Name) (uint64, error) {
+	b, version, err := getVersion(r, s.env, name)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
+	if version <= s.distrust {
+		return 0, fmt.Errorf("%w: %v", ErrSequenceLost, name)
+	}
+	return parseSequence(name, b)
+}
+
+func (tx *Tx) readSequence(name Name) (uint64, error) {
+	v, ok := tx.own[name]
+	if !ok {
+		if v, ok = tx.under.get(name); ok {
+			tx.peeked = true
+		}
+	}
+	switch {
+	case !ok:
+		return tx.s.readSequence(tx.r, name)
+	case v == nil:
+		return 0, nil
+	}
+	return parseSequence(name, v)
+}
+
+func parseSequence(name Name, b []byte) (uint64, error) {
 	if len(b) != 8 {
 		return 0, fmt.Errorf("%w: %v is not a sequence record", ErrCorrupt, name)
 	}

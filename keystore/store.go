@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -53,6 +52,7 @@ type Store struct {
 	anchor      Anchor
 	anchorEvery uint64
 	restart     Restart
+	distrust    uint64 // see head
 
 	turn chan struct{} // held while a function runs
 	slot chan struct{} // held while a group is committed; guards the four fields below
@@ -87,7 +87,7 @@ func Open(b Backend, o Options) (*Store, error) {
 		o.AnchorEvery = anchorEvery
 	}
 	if o.Rand == nil {
-		o.Rand = rand.Reader
+		o.Rand = entropy()
 	}
 	s := &Store{
 		backend: b, rand: o.Rand, onCommit: o.OnCommit, anchor: o.Anchor, anchorEvery: o.AnchorEvery,

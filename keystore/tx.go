@@ -10,8 +10,8 @@ import (
 // Tx is one effect under construction, given to the function passed to Update. It is valid until that function returns, and not safe
 // for concurrent use.
 type Tx struct {
+	s       *Store
 	r       BackendReader
-	env     envelope
 	own     overlay
 	under   layers // effects before this one that are not durable yet
 	audit   [][]byte
@@ -36,7 +36,7 @@ func (tx *Tx) Get(n Name) ([]byte, error) {
 		tx.peeked = true
 		return fromOverlay(n, v)
 	}
-	return getSealed(tx.r, tx.env, n)
+	return getSealed(tx.r, tx.s.env, n)
 }
 
 func fromOverlay(n Name, v []byte) ([]byte, error) {
@@ -87,7 +87,7 @@ func (tx *Tx) ScanAfter(prefix, after Name, fn func(n Name, value []byte) error)
 		if n.internal() {
 			return nil
 		}
-		v, _, err := tx.env.open(n, sealed)
+		v, _, err := tx.s.env.open(n, sealed)
 		if err != nil {
 			return err
 		}
@@ -175,18 +175,23 @@ func (tx *Tx) empty() bool {
 }
 
 func getSealed(r BackendReader, env envelope, n Name) ([]byte, error) {
-	if n.internal() {
-		return nil, fmt.Errorf("%w: %v", ErrName, n)
+	v, _, err := getVersion(r, env, n)
+	return v, err
+}
+
+// getVersion returns the value and the commit that wrote it.
+func getVersion(r BackendReader, env envelope, n Name) ([]byte, uint64, error) {
+	if err := n.check(); err != nil {
+		return nil, 0, err
 	}
 	sealed, err := r.Get(n)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
-			return nil, fmt.Errorf("%w: %v", ErrNotFound, n)
+			return nil, 0, fmt.Errorf("%w: %v", ErrNotFound, n)
 		}
-		return nil, err
+		return nil, 0, err
 	}
-	v, _, err := env.open(n, sealed)
-	return v, err
+	return env.open(n, sealed)
 }
 
 // checkPrefix refuses prefixes that end in the middle of a kind or a number.

@@ -8,20 +8,24 @@ import (
 
 // View runs fn over one consistent state of what is durable. fn must not call View or Update of the same store.
 func (s *Store) View(fn func(r Reader) error) error {
+	return s.viewRaw(func(r BackendReader) error { return fn(view{s, r}) })
+}
+
+func (s *Store) viewRaw(fn func(r BackendReader) error) error {
 	s.life.RLock()
 	defer s.life.RUnlock()
 	if err := s.usable(); err != nil {
 		return err
 	}
-	return s.backend.View(func(r BackendReader) error { return fn(view{r, s.env}) })
+	return s.backend.View(fn)
 }
 
 type view struct {
-	r   BackendReader
-	env envelope
+	s *Store
+	r BackendReader
 }
 
-func (v view) Get(n Name) ([]byte, error) { return getSealed(v.r, v.env, n) }
+func (v view) Get(n Name) ([]byte, error) { return getSealed(v.r, v.s.env, n) }
 
 func (v view) Scan(prefix Name, fn func(Name, []byte) error) error {
 	return v.ScanAfter(prefix, "", fn)
@@ -35,7 +39,7 @@ func (v view) ScanAfter(prefix, after Name, fn func(Name, []byte) error) error {
 		if n.internal() {
 			return nil
 		}
-		value, _, err := v.env.open(n, sealed)
+		value, _, err := v.s.env.open(n, sealed)
 		if err != nil {
 			return err
 		}
@@ -84,7 +88,7 @@ func (s *Store) run(ctx context.Context, limit int, fn func(tx *Tx) error) (*gro
 	if err != nil {
 		return nil, err
 	}
-	tx := &Tx{env: s.env, own: make(overlay), limit: limit}
+	tx := &Tx{s: s, own: make(overlay), limit: limit}
 	seen := flight
 	if flight != nil {
 		tx.under = layers{flight.changes}

@@ -34,15 +34,20 @@ func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
 
 // unwrap finds the data key of an existing store.
 func unwrap(r BackendReader, o Options, id storeID) (secret.Bytes, error) {
+	blob, err := r.Get(wrappedName)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	return unwrapBlob(blob, o, id)
+}
+
+// unwrapBlob returns the data key that o gives directly, or the one in the blob, which is nil when there is none.
+func unwrapBlob(blob []byte, o Options, id storeID) (secret.Bytes, error) {
 	if o.DataKey != nil {
 		return o.DataKey.Clone(), nil
 	}
-	blob, err := r.Get(wrappedName)
-	if errors.Is(err, ErrNotFound) {
+	if blob == nil {
 		return nil, fmt.Errorf("%w: it has no wrapped data key; it was made with a data key given directly", ErrWrongKey)
-	}
-	if err != nil {
-		return nil, err
 	}
 	return o.Wrapper.Unwrap(blob, id[:])
 }
