@@ -15,7 +15,7 @@ import (
 // until the next one succeeded, for messages that got lost. A message that
 // does not verify changes nothing. It is safe for concurrent use.
 type B2Client struct {
-	params Params
+	params *Params // behind a pointer: see Context.Format
 	random io.Reader
 
 	mu    sync.Mutex
@@ -40,7 +40,7 @@ func NewB2Client(p Params, random io.Reader) (*B2Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &B2Client{params: p, random: random, id1: r1, first: first}, nil
+	return &B2Client{params: &p, random: random, id1: r1, first: first}, nil
 }
 
 // ContinueB2 joins a run the server starts: it answers a request of an
@@ -56,7 +56,7 @@ func ContinueB2(p Params, current *Context, random io.Reader) (*B2Client, error)
 	if current == nil || len(current.idContext) == 0 {
 		return nil, fmt.Errorf("%w: the context has no id context", ErrParams)
 	}
-	return &B2Client{params: p, random: random, id1: current.idContext, first: current}, nil
+	return &B2Client{params: &p, random: random, id1: current.idContext, first: current}, nil
 }
 
 // AnswersB2 reports whether a response has the outer form of a response #1, a
@@ -100,7 +100,7 @@ func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, e
 	if err != nil {
 		return message.Message{}, err
 	}
-	second, err := b2Context(b.params, concat(r2, b.id1))
+	second, err := b2Context(*b.params, concat(r2, b.id1))
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -119,7 +119,7 @@ func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, e
 	if !fitsOption(id3, b.params.SenderID) {
 		return message.Message{}, fmt.Errorf("%w: r2 of %d bytes", ErrTooLong, len(r2))
 	}
-	third, err := b2Context(b.params, id3)
+	third, err := b2Context(*b.params, id3)
 	if err != nil {
 		return message.Message{}, err
 	}
@@ -153,4 +153,9 @@ func (b *B2Client) Response2(m message.Message, x *Exchange) (message.Message, *
 		return message.Message{}, nil, err
 	}
 	return inner, third, nil
+}
+
+// Format names the run without its keys, whatever the verb.
+func (b *B2Client) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "oscore b.2 client (sender id %x, recipient id %x)", b.params.SenderID, b.params.RecipientID)
 }

@@ -26,11 +26,11 @@ const b2R2Size = B2NonceSize + b2MACSize
 // Forget is called, however many runs are begun (Appendix B.2.1); an R2 of
 // before is worth nothing then. It is safe for concurrent use.
 type B2Server struct {
-	params Params
+	params *Params // behind a pointer: see Context.Format
 	random io.Reader
 
 	mu  sync.Mutex
-	key secret.Bytes // K_HMAC; nil if no run is open
+	key *secret.Bytes // K_HMAC; nil if no run is open
 }
 
 // NewB2Server takes the inputs shared with the client. Their ID Context, if
@@ -42,7 +42,7 @@ func NewB2Server(p Params, random io.Reader) (*B2Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &B2Server{params: p, random: random}, nil
+	return &B2Server{params: &p, random: random}, nil
 }
 
 // B2Opened is what became of a request: a response #1 to send, or an
@@ -95,7 +95,7 @@ func (b *B2Server) OpenRequest1(m message.Message) (message.Message, error) {
 	if err != nil {
 		return message.Message{}, err
 	}
-	p := b.params
+	p := *b.params
 	p.IDContext = concat(r2, id1)
 	second, err := newContext(p, NewEphemeralSequence(), wrap(r2))
 	if err != nil {
@@ -132,7 +132,7 @@ func (b *B2Server) OpenRequest2(m message.Message) (message.Message, *Context, *
 	if !b.issuedLocked(id3) {
 		return fail(ErrNoContext)
 	}
-	third, err := b2Context(b.params, id3)
+	third, err := b2Context(*b.params, id3)
 	if err != nil {
 		return fail(err)
 	}
@@ -160,8 +160,10 @@ func (b *B2Server) Pending() bool {
 }
 
 func (b *B2Server) forgetLocked() {
-	b.key.Wipe()
-	b.key = nil
+	if b.key != nil {
+		b.key.Wipe()
+		b.key = nil
+	}
 }
 
 // parse reads the option of a request of this client.
@@ -188,14 +190,14 @@ func (b *B2Server) first(option coapmsg.OSCOREOption) (id1 []byte, c *Context, e
 		if b.params.IDContext == nil {
 			return nil, nil, ErrNoContext
 		}
-		c, err = b2Context(b.params, b.params.IDContext)
+		c, err = b2Context(*b.params, b.params.IDContext)
 		return b.params.IDContext, c, err
 	}
 	id1, err = unwrap(option.KIDContext)
 	if err != nil {
 		return nil, nil, ErrNoContext
 	}
-	c, err = b2Context(b.params, id1)
+	c, err = b2Context(*b.params, id1)
 	return id1, c, err
 }
 
@@ -212,7 +214,7 @@ func (b *B2Server) issue() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.key = key
+		b.key = (*secret.Bytes)(&key)
 	}
 	return append(s2, b.mac(s2)...), nil
 }
@@ -232,7 +234,12 @@ func (b *B2Server) issuedLocked(id3 []byte) bool {
 }
 
 func (b *B2Server) mac(s2 []byte) []byte {
-	h := hmac.New(sha256.New, b.key)
+	h := hmac.New(sha256.New, *b.key)
 	h.Write(s2)
 	return h.Sum(nil)[:b2MACSize]
+}
+
+// Format names the server's side without its keys, whatever the verb.
+func (b *B2Server) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "oscore b.2 server (sender id %x, recipient id %x)", b.params.SenderID, b.params.RecipientID)
 }

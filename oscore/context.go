@@ -27,7 +27,7 @@ type Context struct {
 	idContext   []byte // for derivation; nil if absent
 	kidContext  []byte // what travels as kid context; nil if absent
 
-	commonIV  secret.Bytes
+	commonIV  *secret.Bytes // behind a pointer: see Format
 	sender    cipher.AEAD
 	recipient cipher.AEAD
 	sequence  *Sequence
@@ -64,10 +64,11 @@ func newContext(p Params, seq *Sequence, kidContext []byte) (*Context, error) {
 		sequence:    seq,
 		window:      replay.New(p.ReplayWindow),
 	}
-	var err error
-	if c.commonIV, err = c.derive(p, nil, TypeIV, aead.NonceSize); err != nil {
+	iv, err := c.derive(p, nil, TypeIV, aead.NonceSize)
+	if err != nil {
 		return nil, err
 	}
+	c.commonIV = &iv
 	if c.sender, err = c.cipher(p, p.SenderID, aead.KeySize); err != nil {
 		return nil, err
 	}
@@ -133,5 +134,7 @@ func (c *Context) String() string {
 	return fmt.Sprintf("oscore context (sender id %x, recipient id %x, id context %x)", c.senderID, c.recipientID, c.idContext)
 }
 
-// Format prints the context as String does, whatever the verb.
+// Format prints the context as String does, whatever the verb. Where fmt prints
+// the fields of a struct that holds a context it does not ask this method, but
+// nor does it follow the pointers and interfaces that lead to the keys.
 func (c *Context) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }

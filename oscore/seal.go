@@ -42,7 +42,7 @@ const optionRoom = 1 + coapmsg.MaxPIVSize + 1 + 7
 
 // seal encrypts the plaintext that prepare made, in place, and completes m.
 func (c *Context) seal(m message.Message, outer message.Options, plaintext, head []byte, s sealing) message.Message {
-	nonce := AppendNonce(head, c.nonceSize, s.id, s.piv, c.commonIV)
+	nonce := AppendNonce(head, c.nonceSize, s.id, s.piv, *c.commonIV)
 	aad := appendAAD(nonce[len(nonce):], c.alg, s.requestKID, s.reqPIV)
 	option := s.option.Append(aad[len(aad):])
 	m.Payload = c.sender.Seal(plaintext[:0], nonce, plaintext, aad)
@@ -54,7 +54,7 @@ func (c *Context) seal(m message.Message, outer message.Options, plaintext, head
 // The plaintext returned aliases it.
 func (c *Context) open(key cipher.AEAD, payload, id, piv, requestKID, requestPIV []byte) ([]byte, error) {
 	b := make([]byte, 0, c.nonceSize+aadSize+len(payload))
-	nonce := AppendNonce(b, c.nonceSize, id, piv, c.commonIV)
+	nonce := AppendNonce(b, c.nonceSize, id, piv, *c.commonIV)
 	aad := appendAAD(nonce[len(nonce):], c.alg, requestKID, requestPIV)
 	plaintext, err := key.Open(aad[len(aad):], nonce, payload, aad)
 	if err != nil {

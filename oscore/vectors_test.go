@@ -233,7 +233,7 @@ func TestVectorsRFCDerivation(t *testing.T) {
 			equal(t, AppendNonce(nil, 13, d.SenderID, []byte{0}, d.CommonIV), []byte(d.SenderNonce))
 			equal(t, AppendNonce(nil, 13, d.RecipientID, []byte{0}, d.CommonIV), []byte(d.RecipientNonce))
 			c := must(NewContext(Params{MasterSecret: []byte(d.MasterSecret), MasterSalt: []byte(d.MasterSalt), SenderID: d.SenderID, RecipientID: d.RecipientID, IDContext: d.IDContext}, NewEphemeralSequence()))(t)
-			equal(t, []byte(c.commonIV), []byte(d.CommonIV))
+			equal(t, []byte(*c.commonIV), []byte(d.CommonIV))
 		})
 	}
 }
@@ -253,7 +253,7 @@ func TestVectorsForward(t *testing.T) {
 	for _, v := range allVectors(t) {
 		t.Run(v.name+" forward", func(t *testing.T) {
 			client, server := pair(t, v.client)
-			equal(t, []byte(client.commonIV), v.commonIV)
+			equal(t, []byte(*client.commonIV), v.commonIV)
 			var sx *Exchange
 			for _, m := range v.messages {
 				plain := datagram(t, m.unprotected)
@@ -304,7 +304,7 @@ func checkParts(t *testing.T, c *Context, v vector, m vectorMessage, sx *Exchang
 	if !m.request && m.seq != nil {
 		id, piv = v.client.RecipientID, coapmsg.EncodePIV(*m.seq)
 	}
-	equal(t, AppendNonce(nil, c.nonceSize, id, piv, c.commonIV), m.nonce)
+	equal(t, AppendNonce(nil, c.nonceSize, id, piv, *c.commonIV), m.nonce)
 }
 
 // innerOf gives what of a message OSCORE protects.
