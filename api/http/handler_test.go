@@ -152,7 +152,7 @@ func (d *domain) Enrol(ctx context.Context, s DeviceSpec) (Enrolled, error) {
 	}
 	dev := Device{Name: s.Name, Groups: s.Groups, Enrolled: time.Unix(9, 0).UTC()}
 	d.devices[s.Name] = dev
-	return Enrolled{Device: dev, Enrolment: json.RawMessage(`{"version":1,"secret":"c2VjcmV0"}`)}, nil
+	return Enrolled{Device: dev, Enrolment: EnrolmentFile(`{"version":1,"secret":"c2VjcmV0"}`)}, nil
 }
 
 func (d *domain) Devices(ctx context.Context) (out []Device, err error) {
@@ -317,6 +317,13 @@ func TestDevicesOverTheSocket(t *testing.T) {
 	e := check[Enrolled](t)(c.EnrolDevice(ctx, DeviceSpec{Name: "switch", Groups: map[string]string{"lights": "requester"}}))
 	if e.Device.Name != "switch" || !strings.Contains(string(e.Enrolment), "c2VjcmV0") {
 		t.Errorf("enrolled %+v", e)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "file", e.Enrolment, "all", e)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %x", e, e, e, e.Enrolment, e.Enrolment, e.Enrolment), log.String()} {
+		if strings.Contains(text, "c2VjcmV0") || strings.Contains(text, "63325") {
+			t.Errorf("the secret is printed: %s", text)
+		}
 	}
 	if diff := cmp.Diff([]Device{e.Device}, check[[]Device](t)(c.Devices(ctx))); diff != "" {
 		t.Error(diff)

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -220,8 +219,8 @@ type Device struct {
 // Enrolled is the answer to an enrolment. Enrolment is the content of the
 // device's enrolment file, secret included; it cannot be read again.
 type Enrolled struct {
-	Device    Device          `json:"device"`
-	Enrolment json.RawMessage `json:"enrolment"`
+	Device    Device        `json:"device"`
+	Enrolment EnrolmentFile `json:"enrolment"`
 }
 
 // Health says whether the Group Manager works, and since when.

@@ -71,7 +71,7 @@ func settings() []setting {
 		{"listen", "127.0.0.1:5683", []string{"UDP address and port that devices reach.",
 			"The default is this machine only: give an address of the network, or 0.0.0.0:5683 for all of them."},
 			func(c *config, v, _ string) (err error) { c.Listen, err = parseListen(v); return }},
-		{"uri", "", []string{"CoAP URI that enrolled devices are told to use, as coap://gm.example:5683.",
+		{"uri", "", []string{"CoAP URI that enrolled devices are told to use, as coap://192.0.2.1:5683; devices look up no names.",
 			"Needed when listen is a wildcard; otherwise it is made from listen."},
 			func(c *config, v, _ string) (err error) { c.URI, err = parseURI(v); return }},
 		{"audience", "gm1", []string{"Name of this Group Manager in access tokens."},
@@ -228,9 +228,13 @@ func parseURI(v string) (string, error) {
 	if v == "" {
 		return "", nil
 	}
+	wrong := fmt.Errorf("%q is no coap URI of an address, as coap://192.0.2.1:5683 or coap://[2001:db8::1]", v)
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "coap" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("%q is no coap URI of a host, as coap://gm.example:5683", v)
+	if err != nil || u.Scheme != "coap" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", wrong
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+		return "", wrong
 	}
 	return "coap://" + u.Host, nil
 }

@@ -67,6 +67,8 @@ func TestConfigFaults(t *testing.T) {
 		{"multicast address", "listen: 224.0.1.187:5683\n", []string{"multicast"}},
 		{"wildcard without uri", "listen: 0.0.0.0:5683\n", []string{"uri"}},
 		{"uri with a path", "uri: coap://h/x\n", []string{"uri"}},
+		{"uri with a name", "uri: coap://gm.example\n", []string{"uri", "192.0.2.1"}},
+		{"uri of a wildcard", "uri: 'coap://[::]:5683'\n", []string{"uri"}},
 		{"other scheme", "uri: http://h\n", []string{"uri"}},
 		{"key inside", "seal_key: file:data/key\n", []string{"seal_key", "data_dir"}},
 		{"key in the open", "seal_key: hunter2\n", []string{"seal_key", "file:PATH"}},

@@ -45,7 +45,7 @@ func (a *app) initCmd() *cobra.Command {
 	a.outputFlag(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&listen, "listen", "127.0.0.1:5683", "UDP address and port that devices reach")
-	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use (default: made from --listen)")
+	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use, with a numeric address (default: made from --listen)")
 	fs.StringVar(&audience, "audience", "", "name of this Group Manager in access tokens (default gm1)")
 	return cmd
 }

@@ -2,19 +2,46 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 func (a *app) runCmd() *cobra.Command {
+	var first string
 	cmd := a.verb("run", "Serve devices and operators until interrupted", func(ctx context.Context, _ []string, flags *pflag.FlagSet) error {
+		if first != "" {
+			if err := a.firstStart(first); err != nil {
+				return err
+			}
+		}
 		cfg, err := loadConfig(a.configFile, flags, a.env)
 		if err != nil {
 			return err
 		}
-		return cfg.checkFiles()
+		if err := cfg.checkFiles(); err != nil {
+			return err
+		}
+		return a.serve(ctx, cfg)
 	})
+	cmd.Flags().StringVar(&first, "init", "", "use the configuration in `DIR`, and make it first, as init does, when DIR has none; for containers")
 	addSettingFlags(cmd.Flags(), runFlags...)
 	return cmd
+}
+
+// firstStart makes dir's configuration if there is none, and uses it.
+func (a *app) firstStart(dir string) error {
+	if a.configFile != "" {
+		return fail(exitUsage, "give one of them", "--init and --config exclude each other")
+	}
+	file := filepath.Join(dir, configName)
+	if _, err := os.Lstat(file); err != nil {
+		if _, err := initialise(dir, map[string]string{"data_dir": "data", "seal_key": "file:seal.key", "socket": "run/groupmanager.sock"}); err != nil {
+			return err
+		}
+	}
+	a.configFile = file
+	return nil
 }

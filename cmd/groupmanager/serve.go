@@ -1,0 +1,7 @@
+package main
+
+import (
+	"context"
+)
+
+func (a *app) serve(ctx context.Context, cfg *config) error { return nil }
