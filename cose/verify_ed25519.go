@@ -26,18 +26,26 @@ func (v voiExpanded) verify(msg, sig []byte) bool {
 	return ed25519.VerifyExpandedWithOptions(v.key, msg, sig, voiOptions)
 }
 
+// expandEd25519 precomputes; ok is false for a key that is no point.
+func expandEd25519(x []byte) (v ed25519Verifier, ok bool) {
+	key, err := ed25519.NewExpandedPublicKey(ed25519.PublicKey(x))
+	if err != nil {
+		return nil, false
+	}
+	return voiExpanded{key}, true
+}
+
 // verifyEd25519 expands the key at its second use: most of the keys that a Group
 // Manager sees verify one signature only, those of a group's members many.
 func (k *PublicKey) verifyEd25519(msg, sig []byte) bool {
 	if v := k.ed25519.Load(); v != nil {
 		return (*v).verify(msg, sig)
 	}
-	var v ed25519Verifier = voiPlain(k.x)
 	if k.used.Swap(true) {
-		if key, err := ed25519.NewExpandedPublicKey(ed25519.PublicKey(k.x)); err == nil {
-			v = voiExpanded{key}
+		if v, ok := expandEd25519(k.x); ok {
 			k.ed25519.Store(&v)
+			return v.verify(msg, sig)
 		}
 	}
-	return v.verify(msg, sig)
+	return voiPlain(k.x).verify(msg, sig)
 }

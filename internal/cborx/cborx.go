@@ -12,6 +12,10 @@
 // hand-written appends ([AppendArray], [AppendBytes], …), which allocate nothing
 // beyond dst.
 //
+// Tags are refused, except where the target takes them: an interface, [RawMessage],
+// [Tag] and [RawTag] take any item, a slice or map of RawMessage takes them in its
+// elements. The library by itself would skip them.
+//
 // Three traps of decoding into Go types: null and undefined leave the target as
 // it is, an array of small integers decodes into a []byte, and a nil []byte
 // encodes as null, not as an empty byte string. Where a codec must tell these
@@ -21,6 +25,7 @@ package cborx
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -34,17 +39,23 @@ type (
 
 // The modes are immutable; building them from constant options cannot fail.
 var (
-	decMode = must(cbor.DecOptions{
+	withTags    = must(decOptions(cbor.TagsAllowed).DecMode())
+	withoutTags = must(decOptions(cbor.TagsForbidden).DecMode())
+	encMode     = must(cbor.CoreDetEncOptions().EncMode())
+)
+
+func decOptions(tags cbor.TagsMode) cbor.DecOptions {
+	return cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 		IndefLength:      cbor.IndefLengthForbidden,
+		TagsMd:           tags,
 		MaxNestedLevels:  MaxNesting,
 		MaxArrayElements: MaxElements,
 		MaxMapPairs:      MaxElements,
 		IntDec:           cbor.IntDecConvertSignedOrFail,
 		UTF8:             cbor.UTF8RejectInvalid,
-	}.DecMode())
-	encMode = must(cbor.CoreDetEncOptions().EncMode())
-)
+	}
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -59,10 +70,43 @@ func Unmarshal(b []byte, v any) error {
 	if err := Wellformed(b); err != nil {
 		return err
 	}
-	if err := decMode.Unmarshal(b, v); err != nil {
+	mode := withoutTags
+	switch takesTags(v) {
+	case inElements:
+		if _, _, tagged := CutTag(b); !tagged {
+			mode = withTags
+		}
+	case anywhere:
+		mode = withTags
+	}
+	if err := mode.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
+}
+
+// tagPlaces says where a target takes tagged items.
+type tagPlaces uint8
+
+const (
+	nowhere tagPlaces = iota
+	inElements
+	anywhere
+)
+
+func takesTags(v any) tagPlaces {
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return nowhere
+	}
+	raw := reflect.TypeFor[RawMessage]()
+	switch t = t.Elem(); {
+	case t.Kind() == reflect.Interface, t == raw, t == reflect.TypeFor[Tag](), t == reflect.TypeFor[RawTag]():
+		return anywhere
+	case (t.Kind() == reflect.Slice || t.Kind() == reflect.Map) && t.Elem() == raw:
+		return inElements
+	}
+	return nowhere
 }
 
 // Marshal encodes v deterministically.

@@ -129,6 +129,46 @@ func TestUnmarshalTypes(t *testing.T) {
 	}
 }
 
+func TestTags(t *testing.T) {
+	t.Parallel()
+	type typed struct {
+		A []byte `cbor:"1,keyasint"`
+	}
+	for _, c := range []struct {
+		name, in string
+		target   any
+		ok       bool
+	}{
+		{"into an interface", "d83d 40", new(any), true},
+		{"inside an interface", "81 d83d 40", new(any), true},
+		{"into raw bytes", "d83d 40", new(RawMessage), true},
+		{"into a tag", "d83d 40", new(Tag), true},
+		{"into a raw tag", "d83d 40", new(RawTag), true},
+		{"elements of a raw slice", "81 d83d 40", new([]RawMessage), true},
+		{"elements of a raw map", "a1 01 d83d 40", new(map[any]RawMessage), true},
+		{"around a raw slice", "d83d 81 40", new([]RawMessage), false},
+		{"around a raw map", "d83d a1 01 40", new(map[any]RawMessage), false},
+		{"around a struct", "d83d a1 01 40", new(typed), false},
+		{"around a field", "a1 01 d83d 40", new(typed), false},
+		{"in an unknown field", "a1 02 d83d 40", new(typed), false},
+		{"around a byte string", "d83d 40", new([]byte), false},
+		{"around an integer", "c1 00", new(int), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := Unmarshal(unhex(t, c.in), c.target); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrMalformed) {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("no pointer, no decoding", func(t *testing.T) {
+		for _, v := range []any{nil, 1, map[any]any{}} {
+			if err := Unmarshal([]byte{0xa0}, v); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%T: %v", v, err)
+			}
+		}
+	})
+}
+
 func TestMarshalIsDeterministic(t *testing.T) {
 	t.Parallel()
 	for range 20 {
