@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
+	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/member"
+)
+
+func (a *app) serveCmd() *cobra.Command {
+	var j joinFlags
+	var list []string
+	var pairwise bool
+	cmd := cli.Verb("serve", "Answer the groups' requests until interrupted", func(ctx context.Context, _ []string, _ *pflag.FlagSet) error {
+		lines := &lineWriter{a: a}
+		m, err := resources(list, func(path string, from endpoint.Peer, value []byte) {
+			lines.printf("%s set to %q by %s, %s", path, value, from.Credential.Subject(), from.Mode)
+		})
+		if err != nil {
+			return err
+		}
+		return a.device(ctx, m, func(c *member.Config) {
+			c.PairwiseAnswers = pairwise
+			c.OnEvent = func(e member.Event) {
+				if e.Group != "" {
+					lines.printf("group %s: %s, version %d, sender id %x", e.Group, e.Kind, e.Version, e.SenderID)
+				}
+			}
+		}, func(ctx context.Context, d *member.Device) error {
+			if j.group != "" {
+				if err := a.ensureJoined(ctx, d, &j); err != nil {
+					return err
+				}
+			}
+			groups := d.Groups()
+			if len(groups) == 0 {
+				return cli.Fail(exitNoMember, "give --group NAME, or member join first", "%s is in no group", d.Name())
+			}
+			lines.printf("%s serves on %s", d.Name(), d.Addr())
+			return serveUntil(ctx, groups)
+		})
+	})
+	fs := cmd.Flags()
+	j.add(fs)
+	fs.StringArrayVarP(&list, "resource", "r", []string{"/light=off"}, "`PATH=TEXT` of a resource with its first value; may be repeated")
+	fs.BoolVar(&pairwise, "pairwise-answers", false, "answer in pairwise mode where the group has it")
+	return cmd
+}
+
+// ensureJoined joins the group unless the device is in it already.
+func (a *app) ensureJoined(ctx context.Context, d *member.Device, j *joinFlags) error {
+	o, err := j.options()
+	if err != nil {
+		return err
+	}
+	if _, err := d.Group(o.Group); err == nil {
+		return nil
+	}
+	_, err = d.Join(ctx, o)
+	return err
+}
+
+// serveUntil waits for the interrupt, or until the device is in no group any
+// more.
+func serveUntil(ctx context.Context, groups []*member.Group) error {
+	for _, g := range groups {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.Done():
+		}
+	}
+	var last error
+	for _, g := range groups {
+		last = errors.Join(last, fmt.Errorf("group %s: %w", g.Name(), g.Err()))
+	}
+	return last
+}
+
+// lineWriter writes whole lines from several goroutines.
+type lineWriter struct {
+	mu sync.Mutex
+	a  *app
+}
+
+func (l *lineWriter) printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(l.a.out, cli.Printable(fmt.Sprintf(format, args...)))
+}
