@@ -66,7 +66,8 @@ type Config struct {
 	ParkTime time.Duration
 
 	// ACKTimeout and MaxRetransmit rule the retransmission of confirmable
-	// messages (RFC 7252, Section 4.8). Defaults 2 s and 4.
+	// messages (RFC 7252, Section 4.8). Defaults 2 s and 4; at most 10
+	// retransmissions.
 	ACKTimeout    time.Duration
 	MaxRetransmit int
 	// ACKDelay is when a confirmable request in work is acknowledged by an
@@ -114,7 +115,23 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s is negative", f.name))
 		}
 	}
+	if c.MaxRetransmit > maxMaxRetransmit {
+		errs = append(errs, fmt.Errorf("MaxRetransmit is above %d", maxMaxRetransmit))
+	}
 	return errors.Join(errs...)
+}
+
+// nonLifetime is NON_LIFETIME: how long a Message ID of a NON message may not
+// be used again. It is 145 s by default (RFC 7252, Section 4.8.2).
+func (c *Config) nonLifetime() time.Duration {
+	span := c.ACKTimeout * time.Duration(1<<c.MaxRetransmit-1)
+	return time.Duration(float64(span)*ackRandomFactor) + maxLatency
+}
+
+// exchangeLifetime is EXCHANGE_LIFETIME, the same for a CON message and all
+// that belongs to it: 247 s by default.
+func (c *Config) exchangeLifetime() time.Duration {
+	return c.nonLifetime() + maxLatency + c.ACKTimeout
 }
 
 func (g MulticastGroup) validate() error {

@@ -18,7 +18,8 @@ import (
 // accepted it unprotected; the two kinds have separate room, so that
 // unprotected requests cannot push verified ones out.
 type dedup struct {
-	seed maphash.Seed
+	seed     maphash.Seed
+	con, non time.Duration // how long requests are remembered
 
 	mu       sync.Mutex
 	running  map[uint64]*inflight
@@ -35,9 +36,11 @@ const (
 	keep                  // it verified
 )
 
-func newDedup(entries, bytes int) *dedup {
+func newDedup(entries, bytes int, con, non time.Duration) *dedup {
 	return &dedup{
 		seed:     maphash.MakeSeed(),
+		con:      con,
+		non:      non,
 		running:  make(map[uint64]*inflight),
 		verified: newMemory(entries, bytes),
 		plain:    newMemory(max(1, entries/plainShare), bytes/plainShare),
@@ -81,9 +84,9 @@ func (d *dedup) begin(f *inflight, now time.Time) (other *inflight, answer []byt
 
 // end says that f is served, and with which datagram.
 func (d *dedup) end(f *inflight, how kept, answer []byte, now time.Time) {
-	life := exchangeLifetime
+	life := d.con
 	if !f.con {
-		life, answer = nonLifetime, nil // copies of a NON are ignored
+		life, answer = d.non, nil // copies of a NON are ignored
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/internal/coapmsg"
@@ -31,7 +30,7 @@ func (e *Endpoint) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, err
 	}
 	if echo := challenge(&r, resp); echo != nil {
-		r.Options = append(append(message.Options{}, r.Options...), message.Option{ID: coapmsg.Echo, Value: echo})
+		r.Options = withEcho(r.Options, echo)
 		return e.doOnce(ctx, &r)
 	}
 	return resp, nil
@@ -53,9 +52,9 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
 		return nil, err
 	}
 	defer e.end(x)
-	life := exchangeLifetime
+	life := e.cfg.exchangeLifetime()
 	if !r.confirmable() {
-		life = nonLifetime
+		life = e.cfg.nonLifetime()
 	}
 	expired, stop := e.after(life)
 	defer stop()

@@ -58,7 +58,7 @@ func New(cfg Config) (*Endpoint, error) {
 		cfg:      cfg,
 		groups:   make(map[MulticastGroup]*socket),
 		queue:    make(chan datagram, cfg.Queue),
-		dedup:    newDedup(cfg.DedupEntries, cfg.DedupBytes),
+		dedup:    newDedup(cfg.DedupEntries, cfg.DedupBytes, cfg.exchangeLifetime(), cfg.nonLifetime()),
 		tokens:   newTokenTable(cfg.Exchanges),
 		recent:   newRecentSet(recentResponses),
 		nstart:   newGate(cfg.NSTART),

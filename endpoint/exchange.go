@@ -127,7 +127,7 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		e.drop(DropResponseQueue)
 		return
 	}
-	e.recent.add(key, now.Add(exchangeLifetime))
+	e.recent.add(key, now.Add(e.cfg.exchangeLifetime()))
 	if h.typ == message.Confirmable {
 		e.sendEmpty(d, message.Acknowledgement, h.mid)
 	}

@@ -29,6 +29,7 @@ var (
 	serverAddr = netip.MustParseAddrPort("10.0.0.1:5683")
 	clientAddr = netip.MustParseAddrPort("10.0.0.2:40000")
 	groupAddr  = netip.MustParseAddrPort("224.0.1.187:5683")
+	otherAddr  = netip.MustParseAddrPort("10.0.0.3:5683")
 )
 
 // toy protects like OSCORE does as far as an endpoint can see: an AEAD under a

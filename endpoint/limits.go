@@ -16,9 +16,11 @@ const (
 	// over this time.
 	DefaultLeisure = 5 * time.Second
 
-	ackRandomFactor  = 1.5
-	exchangeLifetime = 247 * time.Second
-	nonLifetime      = 145 * time.Second
+	ackRandomFactor = 1.5
+	maxLatency      = 100 * time.Second
+	// maxMaxRetransmit keeps the times that follow from MAX_RETRANSMIT, which
+	// double with each, within bounds.
+	maxMaxRetransmit = 10
 )
 
 // Local limits. Each bounds memory that strangers can make an endpoint use.
