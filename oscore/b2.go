@@ -75,6 +75,6 @@ func concat(a, b []byte) []byte { return slices.Concat(a, b) }
 
 // fitsOption reports whether requests can carry this ID Context, wrapped.
 func fitsOption(idContext, kid []byte) bool {
-	o := coapmsg.OSCOREOption{PIV: make([]byte, coapmsg.MaxPIVSize), KID: kid, KIDContext: wrap(idContext)}
-	return o.Validate() == nil
+	o := coapmsg.OSCOREOption{KID: kid, KIDContext: wrap(idContext)}
+	return o.Size()+coapmsg.MaxPIVSize <= coapmsg.MaxOSCOREOption
 }

@@ -100,6 +100,14 @@ func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, e
 	if err != nil {
 		return message.Message{}, err
 	}
+	r3, err := draw(b.random, B2NonceSize)
+	if err != nil {
+		return message.Message{}, err
+	}
+	id3 := concat(r2, r3)
+	if !fitsOption(id3, b.params.SenderID) {
+		return message.Message{}, fmt.Errorf("%w: r2 of %d bytes", ErrTooLong, len(r2))
+	}
 	second, err := b2Context(*b.params, concat(r2, b.id1))
 	if err != nil {
 		return message.Message{}, err
@@ -110,14 +118,6 @@ func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, e
 	}
 	if inner.Code != codes.Unauthorized {
 		return message.Message{}, fmt.Errorf("%w: response 1 has code %s", ErrMalformed, coapmsg.CodeString(inner.Code))
-	}
-	r3, err := draw(b.random, B2NonceSize)
-	if err != nil {
-		return message.Message{}, err
-	}
-	id3 := concat(r2, r3)
-	if !fitsOption(id3, b.params.SenderID) {
-		return message.Message{}, fmt.Errorf("%w: r2 of %d bytes", ErrTooLong, len(r2))
 	}
 	third, err := b2Context(*b.params, id3)
 	if err != nil {

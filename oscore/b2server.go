@@ -35,7 +35,7 @@ type B2Server struct {
 
 // NewB2Server takes the inputs shared with the client. Their ID Context, if
 // any, is that of an existing context with this client: it stands for R1 if a
-// request has no kid context. random is a cryptographic source; nil means
+// request carries it plainly or has no kid context. random is a cryptographic source; nil means
 // crypto/rand's.
 func NewB2Server(p Params, random io.Reader) (*B2Server, error) {
 	p, random, err := b2Check(p, random)
@@ -186,12 +186,13 @@ func (b *B2Server) parse(m message.Message) (coapmsg.OSCOREOption, error) {
 
 // first derives the context of a request #1.
 func (b *B2Server) first(option coapmsg.OSCOREOption) (id1 []byte, c *Context, err error) {
+	known := b.params.IDContext
+	if known != nil && (option.KIDContext == nil || bytes.Equal(option.KIDContext, known)) {
+		c, err = NewContext(*b.params, NewEphemeralSequence())
+		return known, c, err
+	}
 	if option.KIDContext == nil {
-		if b.params.IDContext == nil {
-			return nil, nil, ErrNoContext
-		}
-		c, err = b2Context(*b.params, b.params.IDContext)
-		return b.params.IDContext, c, err
+		return nil, nil, ErrNoContext
 	}
 	id1, err = unwrap(option.KIDContext)
 	if err != nil {
