@@ -1,0 +1,535 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/mux"
+
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/grouposcore"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/internal/netsim"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// fleet is an OSCORE group: its material and the credentials of its members.
+type fleet struct {
+	t      testing.TB
+	params grouposcore.Params
+	creds  *grouposcore.StaticCredentials
+	keys   map[string]*cose.PrivateKey
+}
+
+func newFleet(t testing.TB) *fleet {
+	t.Helper()
+	return &fleet{
+		t: t, creds: &grouposcore.StaticCredentials{}, keys: map[string]*cose.PrivateKey{},
+		params: grouposcore.Params{
+			Gid: []byte{0xdd, 0x11}, MasterSecret: secret.Bytes("a secret of sixteen bytes or more"), HKDF: cose.AlgHMAC256,
+			AEAD: cose.AlgAESCCM16_64_128, KeyAgreement: cose.AlgECDHSSHKDF256,
+			GroupEnc: cose.AlgAESCCM16_64_128, Signature: cose.AlgEdDSA, GMCredential: []byte("group manager"),
+		},
+	}
+}
+
+// credential makes the key and credential of a member, once.
+func (f *fleet) credential(id string) *cose.Credential {
+	f.t.Helper()
+	if f.keys[id] == nil {
+		k, err := cose.GenerateKey(cose.CurveEd25519, rand.Reader)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.keys[id] = k
+	}
+	c, err := cose.NewCCS(id, f.keys[id].Public())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
+}
+
+// member makes the group of a member; change may alter its parameters.
+func (f *fleet) member(id string, src grouposcore.CredentialSource, change func(*grouposcore.Params)) *grouposcore.Group {
+	f.t.Helper()
+	p := f.params
+	if change != nil {
+		change(&p)
+	}
+	cred := f.credential(id)
+	f.creds.Set([]byte(id), cred)
+	if src == nil {
+		src = f.creds
+	}
+	ctx, err := grouposcore.NewContext(p, grouposcore.Identity{SenderID: []byte(id), Credential: cred, PrivateKey: f.keys[id]}, oscore.NewEphemeralSequence(), src)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return grouposcore.NewGroup(ctx)
+}
+
+// lamp is a server of a group.
+func lampHandler(name string) *endpoint.Mux {
+	m := endpoint.NewMux()
+	m.Handle("/light", endpoint.AcceptGroup|endpoint.AcceptPairwise, mux.HandlerFunc(func(w mux.ResponseWriter, r *mux.Message) {
+		p, _ := endpoint.PeerFrom(r.Context())
+		body, _ := r.ReadBody()
+		_ = w.SetResponse(codes.Changed, message.TextPlain, bytes.NewReader(fmt.Appendf(nil, "%s %s %s %v %s", name, p.SenderID, p.Credential.Subject(), p.Mode, body)))
+	}))
+	m.Handle("/plain", endpoint.AcceptPlain, mux.HandlerFunc(func(w mux.ResponseWriter, _ *mux.Message) {
+		_ = w.SetResponse(codes.Content, message.TextPlain, bytes.NewReader([]byte(name)))
+	}))
+	return m
+}
+
+// collect gathers the responses by sender.
+func collect(t testing.TB, e *endpoint.Endpoint, ctx context.Context, r endpoint.Request) map[string]*endpoint.Response {
+	t.Helper()
+	got := map[string]*endpoint.Response{}
+	for resp, err := range e.DoMulticast(ctx, r) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[string(resp.Peer.SenderID)] != nil {
+			t.Fatalf("two responses of %s", resp.Peer.SenderID)
+		}
+		got[string(resp.Peer.SenderID)] = resp
+	}
+	return got
+}
+
+// lamps starts three servers and a client in one group.
+type scene struct {
+	net    *netsim.Network
+	fleet  *fleet
+	client *endpoint.Endpoint
+	group  *grouposcore.Group // of the client
+	lamps  []*endpoint.Endpoint
+	groups []*grouposcore.Group
+	meters []*endpoint.Counters
+	mine   *endpoint.Counters
+}
+
+func lampAddr(i int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 1, byte(i + 1)}), 5683)
+}
+
+func newScene(t *testing.T, cfg endpoint.Config, opts endpoint.GroupOptions, change func(i int, p *grouposcore.Params)) *scene {
+	s := &scene{net: netsim.New(netsim.Config{Delay: 5 * time.Millisecond}), fleet: newFleet(t), mine: &endpoint.Counters{}}
+	s.group = s.fleet.member("c", nil, nil)
+	for i := range 3 {
+		id := fmt.Sprintf("s%d", i+1)
+		g := s.fleet.member(id, nil, func(p *grouposcore.Params) {
+			if change != nil {
+				change(i, p)
+			}
+		})
+		ctxs := &endpoint.Contexts{}
+		ctxs.AddGroup(g, opts)
+		c := cfg
+		meter := &endpoint.Counters{}
+		c.Network, c.Unicast, c.Groups = s.net, lampAddr(i), []endpoint.MulticastGroup{{Addr: groupAddr}}
+		c.Handler, c.Openers, c.Meter = lampHandler(id), []endpoint.RequestOpener{ctxs}, meter
+		s.lamps, s.groups, s.meters = append(s.lamps, start(t, c)), append(s.groups, g), append(s.meters, meter)
+	}
+	ctxs := &endpoint.Contexts{}
+	ctxs.AddGroup(s.group, endpoint.GroupOptions{})
+	s.client = start(t, endpoint.Config{Network: s.net, Unicast: clientAddr, Openers: []endpoint.RequestOpener{ctxs}, Meter: s.mine, InsecurePlainMulticast: cfg.InsecurePlainMulticast})
+	return s
+}
+
+func (s *scene) request(path string) endpoint.Request {
+	return endpoint.Request{To: groupAddr, Code: codes.POST, Path: path, Payload: []byte("on"), Security: endpoint.WithGroup(s.group)}
+}
+
+func TestGroupRequest(t *testing.T) {
+	t.Run("GC-3.1.4-1,GC-3.1.4-4,GC-3.1.1-3,O9 three servers answer one token by unicast, told apart by verified sender", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			got := collect(t, s.client, context.Background(), s.request("light"))
+			if len(got) != 3 {
+				t.Fatalf("%d responses", len(got))
+			}
+			for i := range 3 {
+				id := fmt.Sprintf("s%d", i+1)
+				r := got[id]
+				if r == nil || r.Peer.Addr != lampAddr(i) || r.Peer.Mode != endpoint.GroupMode || r.Peer.Credential.Subject() != id ||
+					string(r.Payload) != id+" c c group on" || r.Bytes == 0 || r.Received.IsZero() {
+					t.Fatalf("%s: %+v", id, r)
+				}
+			}
+		})
+	})
+	t.Run("GC-3.6-2 answers are spread over the leisure", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{Leisure: 10 * time.Second}, endpoint.GroupOptions{}, nil)
+			sent := time.Now()
+			ctx, cancel := within(time.Minute)
+			defer cancel()
+			delays := map[time.Duration]bool{}
+			for range 20 {
+				req := s.request("light")
+				sent = time.Now()
+				n := 0
+				for r, err := range s.client.DoMulticast(ctx, req) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					d := r.Received.Sub(sent)
+					if d < 10*time.Millisecond || d > 10*time.Second+10*time.Millisecond {
+						t.Fatalf("response after %v", d)
+					}
+					delays[d.Truncate(time.Second)] = true
+					if n++; n == 3 {
+						break
+					}
+				}
+				if ctx.Err() != nil {
+					break
+				}
+			}
+			if len(delays) < 5 {
+				t.Fatalf("all answers within %d seconds", len(delays))
+			}
+		})
+	})
+	t.Run("responses in pairwise mode, if the server wants so", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{ResponseMode: func(endpoint.Peer) endpoint.Mode { return endpoint.PairwiseMode }}, nil)
+			for _, r := range collect(t, s.client, context.Background(), s.request("light")) {
+				if r.Peer.Mode != endpoint.PairwiseMode {
+					t.Fatalf("%+v", r)
+				}
+			}
+		})
+	})
+	t.Run("unicast in pairwise and in group mode", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			for mode, sec := range map[endpoint.Mode]endpoint.Protector{
+				endpoint.PairwiseMode: endpoint.WithPairwise(s.group, []byte("s2")), endpoint.GroupMode: endpoint.WithGroup(s.group),
+			} {
+				r := s.request("light")
+				r.To, r.Security = lampAddr(1), sec
+				resp, err := s.client.Do(context.Background(), r)
+				if err != nil || resp.Peer.Mode != mode || string(resp.Payload) != fmt.Sprintf("s2 c c %v on", mode) {
+					t.Fatalf("%+v %v", resp, err)
+				}
+			}
+		})
+	})
+	t.Run("GC-3.1.2-1,GC-3.1.2-3,GC-3.1.1-4 errors to a group request are suppressed, no RST either", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			for _, path := range []string{"nowhere", "plain"} { // 4.04, 4.03
+				if got := collect(t, s.client, context.Background(), s.request(path)); len(got) != 0 {
+					t.Fatalf("%+v", got)
+				}
+			}
+			if n := s.meters[0].Get(endpoint.DropMulticastError); n != 2 {
+				t.Fatal(n)
+			}
+		})
+	})
+	t.Run("cancel keeps partial results and says so, a deadline just ends, the caller may stop", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			ctx, cancel := context.WithCancel(context.Background())
+			var last error
+			n := 0
+			for r, err := range s.client.DoMulticast(ctx, s.request("light")) {
+				if err != nil {
+					last = err
+					continue
+				}
+				if n++; n == 2 {
+					cancel()
+				}
+				_ = r
+			}
+			cancel()
+			if last != context.Canceled || n < 2 {
+				t.Fatalf("%d responses, %v", n, last)
+			}
+			ctx, cancel = within(20 * time.Millisecond)
+			defer cancel()
+			collect(t, s.client, ctx, s.request("light")) // no error
+			for range s.client.DoMulticast(context.Background(), s.request("light")) {
+				break
+			}
+		})
+	})
+	t.Run("GC-3.1.1-2 a CON response to a group request is taken and acknowledged", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := netsim.New(netsim.Config{})
+			g, err := n.ListenGroup(groupAddr, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			member, server := &raw{t, g}, listenRaw(t, n, serverAddr)
+			t.Cleanup(func() { g.Close() })
+			client := start(t, endpoint.Config{Network: n, Unicast: clientAddr, InsecurePlainMulticast: true})
+			done := make(chan int)
+			go func() {
+				k := 0
+				for r, err := range client.DoMulticast(context.Background(), endpoint.Request{To: groupAddr, Code: codes.GET}) {
+					if err != nil || r.Peer.Addr != serverAddr {
+						t.Error(r, err)
+					}
+					k++
+				}
+				done <- k
+			}()
+			b := make([]byte, 100)
+			k, from, _, _, _ := member.ReadFrom(b)
+			req, err := coapmsg.ParseDatagram(b[:k])
+			if err != nil || req.Type != non || from != clientAddr { // GC-3.1.1-1
+				t.Fatalf("%+v %v", req, err)
+			}
+			resp := encode(t, message.Message{Type: con, MessageID: 3, Token: req.Token, Code: codes.Content})
+			for range 2 {
+				server.send(clientAddr, resp)
+				if ack := server.nextMessage(time.Second); ack.Type != message.Acknowledgement || ack.MessageID != 3 {
+					t.Fatalf("%+v", ack)
+				}
+			}
+			if k := <-done; k != 1 {
+				t.Fatalf("%d responses", k)
+			}
+			server.send(clientAddr, encode(t, message.Message{Type: con, MessageID: 4, Token: req.Token, Code: codes.Content}))
+			if rst := server.nextMessage(time.Second); rst.Type != message.Reset {
+				t.Fatalf("after the token was freed: %+v", rst)
+			}
+		})
+	})
+}
+
+func TestGroupRefuses(t *testing.T) {
+	t.Run("O15,GC-3.1.1-1 a CON request to a group is dropped", func(t *testing.T) {
+		inScene(t, func(t *testing.T, s *scene, peer *raw) {
+			b := get(t, con, 1, "plain")
+			peer.send(groupAddr, b)
+			peer.nothing(time.Minute)
+			if s.meters[0].Get(endpoint.DropMulticastCON) != 1 {
+				t.Fatal("not counted")
+			}
+		})
+	})
+	t.Run("GC-4-1,GC-6.3-1 an unprotected group request is dropped unless that is allowed", func(t *testing.T) {
+		for _, allowed := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				s := newScene(t, endpoint.Config{InsecurePlainMulticast: allowed}, endpoint.GroupOptions{}, nil)
+				peer := listenRaw(t, s.net, otherAddr)
+				peer.send(groupAddr, get(t, non, 1, "plain"))
+				n := 0
+				for peer.next(time.Minute) != nil {
+					n++
+				}
+				if n != map[bool]int{false: 0, true: 3}[allowed] {
+					t.Fatalf("%d answers", n)
+				}
+				if !allowed {
+					for _, err := range s.client.DoMulticast(context.Background(), endpoint.Request{To: groupAddr, Code: codes.GET}) {
+						if err != endpoint.ErrInsecureMulticast {
+							t.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+	})
+	t.Run("O15 nothing wrong with a group request is ever answered in clear", func(t *testing.T) {
+		inScene(t, func(t *testing.T, s *scene, peer *raw) {
+			in := message.Message{Code: codes.GET, Options: message.Options{{ID: message.URIPath, Value: []byte("light")}}}
+			good, _, err := s.group.ProtectRequest(in, grouposcore.RequestOptions{Mode: grouposcore.GroupMode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			good.Type, good.MessageID, good.Token = non, 1, []byte{1}
+			b := encode(t, good)
+			send := func(change func([]byte) []byte) {
+				peer.send(groupAddr, change(bytes.Clone(b)))
+				peer.nothing(time.Minute)
+			}
+			send(func(b []byte) []byte { b[len(b)-1] ^= 1; return b })                     // signature
+			send(func(b []byte) []byte { b[bytes.Index(b, []byte{0xdd})] ^= 1; return b }) // no such group
+			send(func(b []byte) []byte { b[7] |= 0x80; return b })                         // option
+			send(func(b []byte) []byte { return b[:bytes.IndexByte(b, 0xff)] })            // no payload
+			send(func(b []byte) []byte { return append(b[:5], 0x0f) })                     // malformed
+			send(func([]byte) []byte { return []byte{0x40, 0, 0, 1} })                     // ping
+			send(func([]byte) []byte { return []byte{0x49, 1, 0, 1} })                     // malformed CON
+			send(func([]byte) []byte { return []byte{0x40, 0xe1, 0, 1} })                  // signalling
+			send(func([]byte) []byte { return []byte{0x40, 0x45, 0, 1} })                  // response
+			peer.send(groupAddr, b)
+			if peer.next(time.Minute) == nil {
+				t.Fatal("the real request is not served")
+			}
+		})
+	})
+	t.Run("Config and Request refuse what groups must not be", func(t *testing.T) {
+		for _, g := range []string{"224.0.1.187:5684", "224.0.1.187:0", "10.0.0.1:5683"} {
+			cfg := endpoint.Config{Unicast: clientAddr, Groups: []endpoint.MulticastGroup{{Addr: netip.MustParseAddrPort(g)}}}
+			if cfg.Validate() == nil {
+				t.Fatal(g)
+			}
+		}
+	})
+	t.Run("GC-3.4-2 port 5684 is refused", func(t *testing.T) {
+		cfg := endpoint.Config{Unicast: clientAddr, Groups: []endpoint.MulticastGroup{{Addr: netip.MustParseAddrPort("[ff02::fd%lo]:5684")}}}
+		if cfg.Validate() == nil {
+			t.Fatal("accepted")
+		}
+	})
+}
+
+func inScene(t *testing.T, f func(t *testing.T, s *scene, peer *raw)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+		f(t, s, listenRaw(t, s.net, otherAddr))
+	})
+}
+
+func TestGroupEcho(t *testing.T) {
+	t.Run("GC-6.4-1,GC-6.3.1-2 servers without windows challenge and are asked again in pairwise mode", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, func(i int, p *grouposcore.Params) { p.WindowsLost = i > 0 })
+			got := collect(t, s.client, context.Background(), s.request("light"))
+			for i, mode := range []endpoint.Mode{endpoint.GroupMode, endpoint.PairwiseMode, endpoint.PairwiseMode} {
+				id := fmt.Sprintf("s%d", i+1)
+				if r := got[id]; r == nil || r.Code != codes.Changed || r.Peer.Mode != mode {
+					t.Fatalf("%s: %+v", id, r)
+				}
+			}
+			for _, r := range collect(t, s.client, context.Background(), s.request("light")) {
+				if r.Peer.Mode != endpoint.GroupMode {
+					t.Fatalf("challenged again: %+v", r)
+				}
+			}
+		})
+	})
+	t.Run("GC-3.5.3-1 a replayed group request is dropped, from whatever address", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			var seen []byte
+			record(s.net, func(p netsim.Packet) netsim.Verdict {
+				if p.To == groupAddr {
+					seen = bytes.Clone(p.Data)
+				}
+				return netsim.Verdict{}
+			})
+			if got := collect(t, s.client, context.Background(), s.request("light")); len(got) != 3 {
+				t.Fatal(len(got))
+			}
+			peer := listenRaw(t, s.net, otherAddr)
+			peer.send(groupAddr, seen)
+			peer.nothing(time.Minute)
+		})
+	})
+}
+
+// slowCredentials knows a credential only once it was fetched.
+type slowCredentials struct {
+	mu    sync.Mutex
+	known map[string]bool
+	all   *grouposcore.StaticCredentials
+}
+
+func (c *slowCredentials) Credential(gid, id []byte) (*cose.Credential, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.known[string(id)] {
+		return nil, grouposcore.ErrNoCredential
+	}
+	return c.all.Credential(gid, id)
+}
+
+func TestUnknownCredential(t *testing.T) {
+	// run has a server and a client that may lack each other's credential.
+	run := func(t *testing.T, fetchable bool, f func(client *endpoint.Endpoint, r endpoint.Request, wanted *[]string, meters [2]*endpoint.Counters)) {
+		synctest.Test(t, func(t *testing.T) {
+			n, fl := netsim.New(netsim.Config{}), newFleet(t)
+			var mu sync.Mutex
+			var wanted []string
+			var eps [2]*endpoint.Endpoint
+			var groups [2]*grouposcore.Group
+			var meters [2]*endpoint.Counters
+			for i, id := range []string{"c", "s"} {
+				src := &slowCredentials{known: map[string]bool{id: true}, all: fl.creds}
+				groups[i] = fl.member(id, src, nil)
+				ctxs := &endpoint.Contexts{}
+				ctxs.AddGroup(groups[i], endpoint.GroupOptions{})
+				meters[i] = &endpoint.Counters{}
+				cfg := endpoint.Config{
+					Network: n, Unicast: []netip.AddrPort{clientAddr, serverAddr}[i], Handler: lampHandler(id),
+					Openers: []endpoint.RequestOpener{ctxs}, Meter: meters[i],
+					CredentialWanted: func(gid, sid []byte) {
+						mu.Lock()
+						wanted = append(wanted, id+" wants "+string(sid))
+						mu.Unlock()
+						if !bytes.Equal(gid, fl.params.Gid) || !fetchable {
+							return
+						}
+						time.AfterFunc(time.Second, func() {
+							src.mu.Lock()
+							src.known[string(sid)] = true
+							src.mu.Unlock()
+							eps[i].CredentialReady(gid, sid)
+						})
+					},
+				}
+				if id == "s" {
+					cfg.Groups = []endpoint.MulticastGroup{{Addr: groupAddr}}
+				}
+				eps[i] = start(t, cfg)
+			}
+			f(eps[0], endpoint.Request{To: groupAddr, Code: codes.GET, Path: "light", Security: endpoint.WithGroup(groups[0])}, &wanted, meters)
+		})
+	}
+	t.Run("request and response wait until the credentials are there", func(t *testing.T) {
+		run(t, true, func(client *endpoint.Endpoint, r endpoint.Request, wanted *[]string, _ [2]*endpoint.Counters) {
+			ctx, cancel := within(10 * time.Second)
+			defer cancel()
+			if got := collect(t, client, ctx, r); got["s"] == nil {
+				t.Fatal("no response")
+			}
+			if fmt.Sprint(*wanted) != "[s wants c c wants s]" {
+				t.Fatal(*wanted)
+			}
+			if got := collect(t, client, context.Background(), r); got["s"] == nil || len(*wanted) != 2 {
+				t.Fatal(*wanted)
+			}
+		})
+	})
+	t.Run("one that never comes is waited for 5 s, with bounded room and asked for once", func(t *testing.T) {
+		run(t, false, func(client *endpoint.Endpoint, r endpoint.Request, wanted *[]string, meters [2]*endpoint.Counters) {
+			for range 10 {
+				ctx, cancel := within(10 * time.Millisecond)
+				for _, err := range client.DoMulticast(ctx, r) {
+					t.Error(err)
+				}
+				cancel()
+			}
+			if meters[1].Get(endpoint.DropNoCredential) != 2 || len(*wanted) != 1 {
+				t.Fatal(meters[1].Get(endpoint.DropNoCredential), *wanted)
+			}
+			time.Sleep(6 * time.Second)
+			synctest.Wait()
+			if meters[1].Get(endpoint.DropNoCredential) != 10 {
+				t.Fatal(meters[1].Get(endpoint.DropNoCredential))
+			}
+		})
+	})
+}
