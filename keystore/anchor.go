@@ -146,11 +146,13 @@ func (s *Store) begin(batch Batch, o Options) error {
 			return fmt.Errorf("%w: %w", ErrAnchor, err)
 		}
 		switch m, ok := parseAnchor(s.keys, b); {
-		case ok && !s.restart.Fresh:
+		case s.restart.Fresh && len(b) > 0:
+			return fmt.Errorf("%w: it belongs to a store that is not here; mount its volume, or remove the anchor to begin anew", ErrAnchor)
+		case ok:
 			s.restart.Anchor = m.compare(s.env.id, s.head)
 			next.generation = max(next.generation, m.generation+1)
 			next.commit = max(next.commit, m.commit)
-		case len(b) == 0 && s.restart.Fresh:
+		case s.restart.Fresh:
 			s.restart.Anchor = AnchorMatches
 		case len(b) == 0:
 			s.restart.Anchor = AnchorMissing

@@ -36,6 +36,8 @@ var (
 	ErrOlderSchema = errors.New("keystore: store was written by an older version of this program")
 	// ErrInsecure says that the permissions or the place of a file would expose keys.
 	ErrInsecure = errors.New("keystore: insecure file")
+	// ErrEmpty says that there is no store where one must be (Options.Existing).
+	ErrEmpty = errors.New("keystore: there is no store here")
 	// ErrAnchor says that the anchor could not be read or written.
 	ErrAnchor = errors.New("keystore: anchor failed")
 	// ErrSequenceConflict says that a block of sequence numbers was reserved by somebody else, or backwards.

@@ -78,10 +78,7 @@ func (w *restorer) finish(o Options) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	s := &Store{backend: w.b, rand: o.Rand}
-	if s.rand == nil {
-		s.rand = entropy()
-	}
+	s := newStore(w.b, o)
 	var batch Batch
 	byName := map[Name][]byte{}
 	for _, op := range w.last {

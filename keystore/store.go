@@ -22,6 +22,8 @@ type Options struct {
 	// AnchorEvery is the number of commits between two writes of the anchor; 0: 64. A rollback by fewer commits within one run may
 	// stay unnoticed, unless one of them asked for the anchor (Tx.Anchor).
 	AnchorEvery uint64
+	// Existing refuses to make a new store: ErrEmpty. A server that finds its volume not mounted should not begin anew.
+	Existing bool
 	// Schema is the version of the application's records, from 1; 0 means 1. A store with a higher one is refused.
 	Schema uint32
 	// Migrate brings the records of an older schema to Schema; Open calls it before it returns and then records the new schema. It may be
@@ -75,7 +77,7 @@ type Store struct {
 var headerName = internalKey("header")
 
 // Open opens the store in b, or makes a new one if b is empty, and takes possession of b: Close closes it. After an error b is still the
-// caller's. It counts a generation and makes that durable before it returns. Errors: ErrWrongKey, ErrCorrupt, ErrNewerSchema, ErrOlderSchema, ErrAnchor.
+// caller's. It counts a generation and makes that durable before it returns. Errors: ErrWrongKey, ErrCorrupt, ErrNewerSchema, ErrOlderSchema, ErrAnchor, ErrEmpty.
 func Open(b Backend, o Options) (*Store, error) {
 	if b == nil || (o.DataKey == nil) == (o.Wrapper == nil) {
 		return nil, errors.New("keystore: open: give a backend, and either a data key or a wrapper")
@@ -86,13 +88,7 @@ func Open(b Backend, o Options) (*Store, error) {
 	if o.AnchorEvery == 0 {
 		o.AnchorEvery = anchorEvery
 	}
-	if o.Rand == nil {
-		o.Rand = entropy()
-	}
-	s := &Store{
-		backend: b, rand: o.Rand, onCommit: o.OnCommit, anchor: o.Anchor, anchorEvery: o.AnchorEvery,
-		turn: make(chan struct{}, 1), slot: make(chan struct{}, 1), fenced: make(chan struct{}),
-	}
+	s := newStore(b, o)
 	if err := s.load(o); err != nil {
 		return nil, err
 	}
@@ -100,6 +96,16 @@ func Open(b Backend, o Options) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func newStore(b Backend, o Options) *Store {
+	if o.Rand == nil {
+		o.Rand = entropy()
+	}
+	return &Store{
+		backend: b, rand: o.Rand, onCommit: o.OnCommit, anchor: o.Anchor, anchorEvery: o.AnchorEvery,
+		turn: make(chan struct{}, 1), slot: make(chan struct{}, 1), fenced: make(chan struct{}),
+	}
 }
 
 // load reads or creates header, key and head, and begins a generation.
@@ -110,6 +116,9 @@ func (s *Store) load(o Options) error {
 		if errors.Is(err, ErrNotFound) {
 			if err := r.Scan("", "", func(n Name, _ []byte) error { return fmt.Errorf("%w: header is missing", ErrCorrupt) }); err != nil {
 				return err
+			}
+			if o.Existing {
+				return fmt.Errorf("%w; initialise it first, or mount its volume", ErrEmpty)
 			}
 			batch, err = s.create(o)
 			return err
