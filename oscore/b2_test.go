@@ -315,6 +315,11 @@ func TestB2Refused(t *testing.T) {
 			wantErr(t, err, v.want)
 		})
 	}
+	t.Run("OS-B.2-10 a static context knows nothing of it", func(t *testing.T) {
+		p := reverse(*c.params)
+		_, _, err := must(NewContext(p, NewEphemeralSequence()))(t).UnprotectRequest(req1)
+		wantErr(t, err, ErrNoContext)
+	})
 	for name, v := range map[string]struct {
 		m    message.Message
 		want error

@@ -101,10 +101,12 @@ func TestNonce(t *testing.T) {
 func TestEveryAlgorithm(t *testing.T) {
 	for _, alg := range algorithms[:12] {
 		for _, hkdf := range []cose.Algorithm{5, 6, 7} {
-			t.Run(fmt.Sprintf("OS-3.2.1-1 %v, HKDF %v", alg, hkdf), func(t *testing.T) {
+			t.Run(fmt.Sprintf("OS-3.2.1-1,OS-3.1-1 %v, HKDF %v", alg, hkdf), func(t *testing.T) {
 				p := testParams()
 				p.AEAD, p.HKDF, p.IDContext = alg, hkdf, []byte("ctx")
 				client, server := pair(t, p)
+				sizes, _ := alg.AEAD()
+				equal(t, []int{len(*client.commonIV), client.sender.Overhead()}, []int{sizes.NonceSize, sizes.TagSize})
 				cx, sx := request(t, client, server, get())
 				m := must(server.ProtectResponse(content("hello"), sx, ResponseOptions{KID: true, KIDContext: true}))(t)
 				equal(t, must(client.UnprotectResponse(m, cx))(t), content("hello"))

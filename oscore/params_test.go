@@ -25,8 +25,8 @@ func TestParamsRefused(t *testing.T) {
 		"OS-3.3-2 Recipient ID of 8 bytes":              func(p *Params) { p.RecipientID = make([]byte, 8) },
 		"OS-3.3-2 2 bytes with a 7-byte nonce":          func(p *Params) { p.AEAD, p.SenderID = cose.AlgAESCCM64_64_128, make([]byte, 2) },
 		"OS-3.3-2 7 bytes with a 12-byte nonce":         func(p *Params) { p.AEAD, p.SenderID = cose.AlgChaCha20Poly1305, make([]byte, 7) },
-		"OS-3.3-1 Sender ID equals Recipient ID":        func(p *Params) { p.SenderID = []byte{1} },
-		"OS-3.3-1 both empty":                           func(p *Params) { p.RecipientID = []byte{} },
+		"Sender ID equals Recipient ID":                 func(p *Params) { p.SenderID = []byte{1} },
+		"both IDs empty":                                func(p *Params) { p.RecipientID = []byte{} },
 		"negative replay window":                        func(p *Params) { p.ReplayWindow = -1 },
 		"replay window beyond what memory is spent for": func(p *Params) { p.ReplayWindow = 4097 },
 	} {
@@ -118,12 +118,32 @@ func TestDefaults(t *testing.T) {
 		_, _, err = s.UnprotectRequest(m)
 		wantErr(t, err, ErrDecryption)
 	})
-	t.Run("OS-3.1-5 the library copies its inputs", func(t *testing.T) {
+	t.Run("the library copies its inputs", func(t *testing.T) {
 		q := p.Clone()
 		q.SenderID = []byte{9}
 		c := must(NewContext(q, NewEphemeralSequence()))(t)
 		q.SenderID[0], q.MasterSecret[0] = 8, 0
 		equal(t, c.SenderID(), []byte{9})
+	})
+	t.Run("OS-3.1-6 Master Secret and Salt may be dropped after derivation", func(t *testing.T) {
+		q := p.Clone()
+		c := must(NewContext(q, NewEphemeralSequence()))(t)
+		q.MasterSecret.Wipe()
+		q.MasterSalt.Wipe()
+		_, s := pair(t, p)
+		request(t, c, s, get())
+	})
+	t.Run("OS-3.1-2,OS-3.1-5 what the Sender and the Recipient Context hold", func(t *testing.T) {
+		q := p
+		q.IDContext = []byte("ctx")
+		c, s := pair(t, q)
+		request(t, c, s, get())
+		request(t, s, c, get())
+		equal(t, [][]byte{c.SenderID(), c.RecipientID(), c.IDContext(), c.KIDContext()}, [][]byte{q.SenderID, q.RecipientID, q.IDContext, q.IDContext})
+		equal(t, c.Sequence().Remaining(), MaxSequence)
+		n, ok := c.window.Highest()
+		equal(t, []any{n, ok}, []any{uint64(0), true})
+		equal(t, c.Algorithm(), DefaultAEAD)
 	})
 }
 

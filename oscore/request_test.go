@@ -120,7 +120,7 @@ func TestProtectRequestRefused(t *testing.T) {
 
 func TestUnprotectRequest(t *testing.T) {
 	client, server := pair(t, testParams())
-	t.Run("OS-8.2-12,OS-8.2-2,OS-3.1-2 a request arrives as it was", func(t *testing.T) {
+	t.Run("OS-8.2-12 a request arrives as it was", func(t *testing.T) {
 		m := get(option(message.URIHost, "h"), option(message.URIQuery, "q"))
 		m.Options = message.Options{m.Options[1], m.Options[0], m.Options[2]}
 		m.Payload = []byte("body")
@@ -319,6 +319,41 @@ func TestReplay(t *testing.T) {
 	})
 }
 
+// TestOrderOfChecks gives messages with several faults: the first step that
+// fails tells.
+func TestOrderOfChecks(t *testing.T) {
+	client, server := pair(t, testParams())
+	seen, _, err := client.ProtectRequest(get(), RequestOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := server.UnprotectRequest(seen); err != nil {
+		t.Fatal(err)
+	}
+	spoil := func(m *message.Message) { m.Payload[0] ^= 1 }
+	for name, c := range map[string]struct {
+		m    message.Message
+		want error
+	}{
+		"decompression before look-up":  {withOption(t, seen, []byte{0x89, 0, 9}), ErrMalformed},
+		"look-up before replay":         {withOption(t, seen, []byte{9, 0, 9}), ErrNoContext},
+		"replay before decryption":      {edit(t, seen, spoil), ErrReplay},
+		"decryption before the message": {edit(t, sealRaw(t, client, nil), spoil), ErrDecryption},
+	} {
+		t.Run("OS-8.2-2 "+name, func(t *testing.T) {
+			_, _, err := server.UnprotectRequest(c.m)
+			wantErr(t, err, c.want)
+		})
+	}
+	t.Run("OS-8.2-2,OS-8.2-9 the window before the message", func(t *testing.T) {
+		m := sealRaw(t, client, nil)
+		_, _, err := server.UnprotectRequest(m)
+		wantErr(t, err, ErrMalformed)
+		_, _, err = server.UnprotectRequest(m)
+		wantErr(t, err, ErrReplay)
+	})
+}
+
 // TestSeveralContexts shows how a receiver with contexts of the same kid
 // proceeds.
 func TestSeveralContexts(t *testing.T) {
@@ -326,7 +361,7 @@ func TestSeveralContexts(t *testing.T) {
 	b.MasterSecret = []byte("another secret, same ids")
 	_, serverA := pair(t, a)
 	clientB, serverB := pair(t, b)
-	t.Run("OS-3.3-4 each match is tried, the others' windows stay", func(t *testing.T) {
+	t.Run("OS-3.3-4,OS-4.1.3.2-1 each match is tried, the others' windows stay", func(t *testing.T) {
 		m, _, err := clientB.ProtectRequest(get(), RequestOptions{})
 		if err != nil {
 			t.Fatal(err)

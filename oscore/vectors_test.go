@@ -366,7 +366,7 @@ func TestVectorsBackward(t *testing.T) {
 // it never changes the inner message.
 func TestVectorsMutated(t *testing.T) {
 	for _, v := range allVectors(t) {
-		t.Run("OS-D.5.1-1,OS-D.5.2-1,OS-4.1.3.2-1 "+v.name+" mutated", func(t *testing.T) {
+		t.Run("OS-D.5.1-1,OS-D.5.2-1 "+v.name+" mutated", func(t *testing.T) {
 			client, server := pair(t, v.client)
 			var seq uint64
 			var reqPlain message.Message
@@ -418,6 +418,18 @@ func boundBytes(t *testing.T, m vectorMessage) map[int]bool {
 		}
 	}
 	return bound
+}
+
+func TestOuterOptionDeltas(t *testing.T) {
+	client, _ := pair(t, testParams())
+	m, _, err := client.ProtectRequest(get(option(message.URIHost, "h"), option(message.ProxyScheme, "coap")), RequestOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("OS-4.1.2-1 deltas are relative to the previous Outer option", func(t *testing.T) {
+		want := "31" + "68" + "62" + "0900" + "d4" + "11" + "636f6170" // 3, 3+6 = 9, 9+13+17 = 39
+		equal(t, hex.EncodeToString(coapmsg.AppendOptions(nil, m.Options, nil)), want)
+	})
 }
 
 func TestVectorCodes(t *testing.T) {
