@@ -17,7 +17,13 @@ import (
 // concurrent use, and prints as "[redacted]". The standard library does all
 // computation with it, in constant time.
 type PrivateKey struct {
-	pub     *PublicKey
+	pub *PublicKey
+	// The secrets are behind a function, into which fmt does not look: whatever holds
+	// a PrivateKey in a field, unexported ones included, cannot print them.
+	keys func() *privateKeys
+}
+
+type privateKeys struct {
 	d       secret.Bytes       // Ed25519 seed, X25519 or EC scalar
 	ed25519 ed25519.PrivateKey // CurveEd25519
 	ecdsa   *ecdsa.PrivateKey  // NIST curves
@@ -68,7 +74,7 @@ func NewPrivateKey(crv Curve, d []byte) (*PrivateKey, error) {
 	if len(d) != size {
 		return nil, fmt.Errorf("%w: private key of %d bytes on %v", ErrKey, len(d), crv)
 	}
-	k := &PrivateKey{d: secret.Bytes(d).Clone()}
+	k := &privateKeys{d: secret.Bytes(d).Clone()}
 	scalar := k.d
 	if crv == CurveEd25519 {
 		k.ed25519 = ed25519.NewKeyFromSeed(d)
@@ -92,10 +98,11 @@ func NewPrivateKey(crv Curve, d []byte) (*PrivateKey, error) {
 		point := k.ecdh.PublicKey().Bytes()
 		x, y = point[1:1+size], point[1+size:]
 	}
-	if k.pub, err = NewPublicKey(crv, x, y); err != nil {
+	pub, err := NewPublicKey(crv, x, y)
+	if err != nil {
 		return nil, err
 	}
-	return k, nil
+	return &PrivateKey{pub: pub, keys: func() *privateKeys { return k }}, nil
 }
 
 // Public returns the public key.
@@ -103,7 +110,7 @@ func (k *PrivateKey) Public() *PublicKey { return k.pub }
 
 // Secret returns a copy of the bytes that NewPrivateKey takes, for sealed storage
 // and for nothing else.
-func (k *PrivateKey) Secret() secret.Bytes { return k.d.Clone() }
+func (k *PrivateKey) Secret() secret.Bytes { return k.keys().d.Clone() }
 
 // Sign signs msg: PureEdDSA over Ed25519, or ECDSA as the fixed-length r || s.
 // EdDSA signatures are deterministic, ECDSA signatures differ each time.
@@ -114,9 +121,9 @@ func (k *PrivateKey) Sign(alg Algorithm, msg []byte) ([]byte, error) {
 		return nil, err
 	}
 	if k.pub.crv == CurveEd25519 {
-		return ed25519.Sign(k.ed25519, msg), nil
+		return ed25519.Sign(k.keys().ed25519, msg), nil
 	}
-	return signECDSA(k.pub.crv, k.ecdsa, msg)
+	return signECDSA(k.pub.crv, k.keys().ecdsa, msg)
 }
 
 // ECDH returns the shared secret of a static-static agreement with peer, which must
@@ -129,7 +136,7 @@ func (k *PrivateKey) ECDH(peer *PublicKey) (secret.Bytes, error) {
 	if peer == nil || peer.crv != k.pub.crv {
 		return nil, fmt.Errorf("%w: peer key is not on %v", ErrKey, k.pub.crv)
 	}
-	z, err := k.ecdh.ECDH(peer.ecdh)
+	z, err := k.keys().ecdh.ECDH(peer.ecdh)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
@@ -137,16 +144,21 @@ func (k *PrivateKey) ECDH(peer *PublicKey) (secret.Bytes, error) {
 }
 
 // String returns "[redacted]" and the curve.
-func (k *PrivateKey) String() string { return "[redacted] private key on " + k.pub.crv.String() }
+func (k PrivateKey) String() string {
+	if k.pub == nil {
+		return "[redacted]"
+	}
+	return "[redacted] private key on " + k.pub.crv.String()
+}
 
 // GoString returns what String returns; it serves %#v.
-func (k *PrivateKey) GoString() string { return k.String() }
+func (k PrivateKey) GoString() string { return k.String() }
 
 // Format writes what String returns, whatever the verb.
-func (k *PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+func (k PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
 // LogValue makes log/slog print what String returns.
-func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalText returns what String returns.
-func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

@@ -307,7 +307,7 @@ func TestPrivateKeyIsRedacted(t *testing.T) {
 		}
 		for how, s := range map[string]string{
 			"%v": fmt.Sprintf("%v", k), "%+v": fmt.Sprintf("%+v", k), "%#v": fmt.Sprintf("%#v", k), "%x": fmt.Sprintf("%x", k), "%s": fmt.Sprintf("%s", k),
-			"in a struct": fmt.Sprintf("%+v", struct{ K *PrivateKey }{k}), "slog": log.String(), "json": string(js),
+			"by value": fmt.Sprintf("%+v", *k), "in a struct": fmt.Sprintf("%+v", struct{ K *PrivateKey }{k}), "value in a struct": fmt.Sprintf("%#v", struct{ K PrivateKey }{*k}), "slog": log.String(), "json": string(js),
 		} {
 			t.Run(fmt.Sprintf("OS-12.6-2 %v %s", crv, how), func(t *testing.T) {
 				if !strings.Contains(s, "[redacted]") || strings.Contains(s, "AAAA") || strings.Contains(s, "4141") || strings.Contains(s, "65 65") {
@@ -315,6 +315,24 @@ func TestPrivateKeyIsRedacted(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestPrivateKeyInUnexportedFields(t *testing.T) {
+	t.Parallel()
+	k, err := NewPrivateKey(CurveEd25519, bytes.Repeat([]byte{0x41}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s", "%d"} {
+		t.Run("OS-12.6-2 "+verb, func(t *testing.T) {
+			for _, holder := range []any{struct{ k *PrivateKey }{k}, &struct{ k PrivateKey }{*k}, []PrivateKey{*k}, PrivateKey{}} {
+				s := fmt.Sprintf(verb, holder)
+				if strings.Contains(s, "AAAA") || strings.Contains(s, "4141") || strings.Contains(s, "65 65") || strings.Contains(s, "0x41, 0x41") {
+					t.Error(s)
+				}
+			}
+		})
 	}
 }
 
