@@ -64,10 +64,20 @@ func (s *sender) agree(peer *cose.Credential) (secret.Bytes, error) {
 	return z, nil
 }
 
-// pairCipher derives the key of one direction. Salt, id and the first
-// credential are those of the direction's sender, and the algorithm is the AEAD
-// Algorithm even where the salt was derived for another.
+// pairCipher is the cipher of pairKey.
 func (c *common) pairCipher(salt secret.Bytes, id []byte, from, to *cose.Credential, shared secret.Bytes) (cipher.AEAD, error) {
+	key, err := c.pairKey(salt, id, from, to, shared)
+	if err != nil {
+		return nil, err
+	}
+	defer key.Wipe()
+	return cose.NewCipher(c.params.AEAD, key)
+}
+
+// pairKey derives the key of one direction. Salt, id and the first credential
+// are those of the direction's sender, and the algorithm is the AEAD Algorithm
+// even where the salt was derived for another.
+func (c *common) pairKey(salt secret.Bytes, id []byte, from, to *cose.Credential, shared secret.Bytes) (secret.Bytes, error) {
 	a, b := from.Bytes(), to.Bytes()
 	ikm := make(secret.Bytes, 0, len(a)+len(b)+len(shared))
 	ikm = append(append(append(ikm, a...), b...), shared...)
@@ -77,6 +87,5 @@ func (c *common) pairCipher(salt secret.Bytes, id []byte, from, to *cose.Credent
 	if err != nil {
 		return nil, fmt.Errorf("pairwise key: %w", err)
 	}
-	defer secret.Bytes(key).Wipe()
-	return cose.NewCipher(c.params.AEAD, key)
+	return key, nil
 }

@@ -65,7 +65,7 @@ func (c *Context) ProtectRequest(m message.Message, o RequestOptions) (message.M
 // pairwise one.
 func (c *Context) requestCipher(x *outgoing, o RequestOptions) (cipher.AEAD, error) {
 	if !c.Supports(o.Mode) {
-		return nil, fmt.Errorf("%w: %v", ErrModeUnavailable, o.Mode)
+		return nil, &modeError{o.Mode}
 	}
 	if o.Mode == GroupMode {
 		return c.self.enc, nil

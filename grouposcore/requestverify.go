@@ -36,7 +36,7 @@ func (c *Context) UnprotectRequest(m message.Message) (message.Message, *Exchang
 	}
 	mode := modeOf(opt)
 	if !c.Supports(mode) {
-		return fail(fmt.Errorf("%w: %v", ErrModeUnavailable, mode))
+		return fail(&modeError{mode})
 	}
 	if c.self != nil && bytes.Equal(opt.KID, c.self.id) {
 		return fail(ErrOwnSenderID)

@@ -43,7 +43,7 @@ func (c *Context) ProtectResponse(m message.Message, x *Exchange, o ResponseOpti
 		return message.Message{}, fmt.Errorf("%w: code %v is no response", ErrExchange, m.Code)
 	}
 	if !c.Supports(o.Mode) {
-		return message.Message{}, fmt.Errorf("%w: %v", ErrModeUnavailable, o.Mode)
+		return message.Message{}, &modeError{o.Mode}
 	}
 	enc, err := c.responseCipher(x, o.Mode)
 	if err != nil {

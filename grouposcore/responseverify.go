@@ -32,7 +32,7 @@ func (c *Context) UnprotectResponse(m message.Message, x *Exchange) (message.Mes
 		return fail(ErrNoContext)
 	}
 	if !c.Supports(mode) {
-		return fail(fmt.Errorf("%w: %v", ErrModeUnavailable, mode))
+		return fail(&modeError{mode})
 	}
 	if opt.PIV == nil && x.origin != c.common {
 		return fail(fmt.Errorf("%w: no partial iv under another context than the request's", ErrMalformed))

@@ -133,15 +133,8 @@ func (c *common) open(s *scratch, e *envelope, r *recipient, enc cipher.AEAD, pa
 	aad := c.additionalData(s, e, r.credItem)
 	ciphertext := payload[:len(payload)-sigLen]
 	if e.mode == GroupMode {
-		s.tbs = cose.AppendCountersignStructure(s.tbs[:0], c.params.Countersign, s.aad, ciphertext)
-		n := len(s.tbs)
-		s.tbs = append(s.tbs, payload[len(ciphertext):]...)
-		sig := s.tbs[n:]
-		if err := c.xorKeystream(s, sig, e.piv, e.genID, e.request); err != nil {
-			return nil, errSignature
-		}
-		if err := r.cred.PublicKey().Verify(c.params.Signature, s.tbs[:n], sig); err != nil {
-			return nil, errSignature
+		if err := c.verifySignature(s, e, r, payload); err != nil {
+			return nil, err
 		}
 	}
 	plain, err := enc.Open(make([]byte, 0, len(ciphertext)), c.nonce(s, e), ciphertext, aad)
@@ -149,4 +142,20 @@ func (c *common) open(s *scratch, e *envelope, r *recipient, enc cipher.AEAD, pa
 		return nil, errTag
 	}
 	return plain, nil
+}
+
+// verifySignature decrypts the countersignature at the end of payload and
+// verifies it over the ciphertext before it. s.aad holds external_aad.
+func (c *common) verifySignature(s *scratch, e *envelope, r *recipient, payload []byte) error {
+	ciphertext := payload[:len(payload)-r.sigLen]
+	s.tbs = cose.AppendCountersignStructure(s.tbs[:0], c.params.Countersign, s.aad, ciphertext)
+	n := len(s.tbs)
+	s.tbs = append(s.tbs, payload[len(ciphertext):]...)
+	if err := c.xorKeystream(s, s.tbs[n:], e.piv, e.genID, e.request); err != nil {
+		return errSignature
+	}
+	if err := r.cred.PublicKey().Verify(c.params.Signature, s.tbs[:n], s.tbs[n:]); err != nil {
+		return errSignature
+	}
+	return nil
 }
