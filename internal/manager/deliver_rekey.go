@@ -95,7 +95,7 @@ func (s *Service) message(r reader, h *head) (cachedMessage, error) {
 	if err != nil {
 		return c, err
 	}
-	c = cachedMessage{version: h.Version, made: now, group: h.Name, payload: m.Marshal()}
+	c = cachedMessage{version: h.Version, made: now, payload: m.Marshal()}
 	s.delivery.mu.Lock()
 	defer s.delivery.mu.Unlock()
 	if s.delivery.cache == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cohort-iot/cohort/internal/clock"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -47,8 +48,7 @@ type job struct {
 type cachedMessage struct {
 	version uint64
 	made    time.Time
-	group   string
-	payload []byte
+	payload secret.Bytes // holds a Master Secret
 }
 
 // messageAge is how long a message is reused for other members: exi in it counts

@@ -112,7 +112,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 	}
 	p.caller, p.group, p.revision, p.token = c, group, a.head.Revision, a.token.ID
 	if p.control, err = controlURI(p.request.ControlURI, group, c.Addr, s.opt.AllowControlHost); err != nil {
-		return nil, err
+		return nil, a.joinInfo(gm, nil, err.Error())
 	}
 	var pub *cose.PublicKey
 	if p.roles.Sends() {

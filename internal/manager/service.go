@@ -167,6 +167,9 @@ func New(store Store, o Options) (*Service, error) {
 	return s, nil
 }
 
+// Format prints nothing of the state: rekeying messages are in it.
+func (s *Service) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "manager.Service") }
+
 // lockedReader makes a source of randomness safe for concurrent use.
 type lockedReader struct {
 	mu sync.Mutex

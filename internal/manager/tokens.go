@@ -259,9 +259,10 @@ func (a *association) params() oscore.Params {
 
 // StoredAssociation is an association that outlived a restart.
 type StoredAssociation struct {
-	Number uint64
-	Client uint64
-	Params oscore.Params
+	Number  uint64
+	Client  uint64
+	Params  oscore.Params
+	Expires time.Time // of its token; zero when no token is left and a notice is owed
 }
 
 // Associations calls f for each association that is kept: what an adapter loads
@@ -278,9 +279,34 @@ func (s *Service) Associations(f func(StoredAssociation) error) error {
 			if err != nil || a.Number < c.AssocFloor {
 				return err
 			}
-			return f(StoredAssociation{Number: a.Number, Client: a.Client, Params: a.params()})
+			cl, err := load[client](r, nameClient(a.Client))
+			if err != nil {
+				return ignoreNotFound(err)
+			}
+			out := StoredAssociation{Number: a.Number, Client: a.Client, Params: a.params()}
+			if e := cl.byAssoc(a.Number); e != nil {
+				out.Expires = time.Unix(e.Expires, 0).UTC()
+			}
+			return f(out)
 		})
 	})
+}
+
+// ClientOf gives the client of an association, for the Caller of its requests;
+// KindUnauthorized when there is no such association.
+func (s *Service) ClientOf(assoc uint64) (c uint64, err error) {
+	err = s.view(func(r reader) error {
+		a, err := load[association](r, nameAssociation(assoc))
+		if errors.Is(err, keystore.ErrNotFound) {
+			return refuse(KindUnauthorized, "no such association")
+		}
+		if err != nil {
+			return err
+		}
+		c = a.Client
+		return nil
+	})
+	return c, err
 }
 
 // Token gives the access token of an association as it stands, for an update of
