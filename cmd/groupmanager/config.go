@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 const (
@@ -115,7 +117,7 @@ func loadConfig(named string, flags *pflag.FlagSet, env func(string) (string, bo
 		case errors.Is(err, fs.ErrNotExist) && !required:
 			path = ""
 		case errors.Is(err, fs.ErrNotExist):
-			return nil, fail(exitUsage, "make one with groupmanager init, or name another with --config", "no configuration file %s", path)
+			return nil, cli.Fail(cli.ExitUsage, "make one with groupmanager init, or name another with --config", "no configuration file %s", path)
 		case err != nil:
 			faults = append(faults, err)
 		}
@@ -145,7 +147,7 @@ func loadConfig(named string, flags *pflag.FlagSet, env func(string) (string, bo
 		faults = append(faults, c.check()...)
 	}
 	if len(faults) > 0 {
-		return nil, fail(exitUsage, "groupmanager validate checks a configuration without starting anything", "%w", errors.Join(faults...))
+		return nil, cli.Fail(cli.ExitUsage, "groupmanager validate checks a configuration without starting anything", "%w", errors.Join(faults...))
 	}
 	return c, nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func noEnv(string) (string, bool) { return "", false }
@@ -87,7 +89,7 @@ func TestConfigFaults(t *testing.T) {
 					t.Errorf("the error lacks %q: %v", w, err)
 				}
 			}
-			if code, hint := classify(err); code != exitUsage || hint == "" {
+			if code, hint := classify(err); code != cli.ExitUsage || hint == "" {
 				t.Errorf("code %d, hint %q", code, hint)
 			}
 		})

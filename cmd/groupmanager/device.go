@@ -8,10 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) deviceCmd() *cobra.Command {
-	return a.noun("device", "Enrol, show and revoke devices",
+	return cli.Noun("device", "Enrol, show and revoke devices",
 		a.deviceEnrollCmd(), a.deviceListCmd(), a.deviceShowCmd(), a.deviceRevokeCmd())
 }
 
@@ -21,10 +22,10 @@ func (a *app) deviceListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(devices, func(t *rows) {
-			t.row("NAME", "GROUPS", "ENROLLED", "REVOKED")
+		return a.out.Show(devices, func(t *cli.Table) {
+			t.Row("NAME", "GROUPS", "ENROLLED", "REVOKED")
 			for _, d := range devices {
-				t.row(d.Name, grants(d.Groups), d.Enrolled, d.Revoked)
+				t.Row(d.Name, grants(d.Groups), d.Enrolled, d.Revoked)
 			}
 		})
 	})
@@ -36,11 +37,11 @@ func (a *app) deviceShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(d, func(t *rows) {
-			t.row("name", d.Name)
-			t.row("groups", grants(d.Groups))
-			t.row("enrolled", d.Enrolled)
-			t.row("revoked", d.Revoked)
+		return a.out.Show(d, func(t *cli.Table) {
+			t.Row("name", d.Name)
+			t.Row("groups", grants(d.Groups))
+			t.Row("enrolled", d.Enrolled)
+			t.Row("revoked", d.Revoked)
 		})
 	})
 }
@@ -50,7 +51,7 @@ func (a *app) deviceRevokeCmd() *cobra.Command {
 		if err := c.RevokeDevice(ctx, args[0]); err != nil {
 			return err
 		}
-		return a.show(map[string]string{"revoked": args[0]}, func(t *rows) { t.row("device " + args[0] + " is revoked") })
+		return a.out.Show(map[string]string{"revoked": args[0]}, func(t *cli.Table) { t.Row("device " + args[0] + " is revoked") })
 	})
 }
 

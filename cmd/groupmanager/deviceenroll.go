@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) deviceEnrollCmd() *cobra.Command {
@@ -28,7 +29,7 @@ func (a *app) deviceEnrollCmd() *cobra.Command {
 		if path == "" {
 			path = args[0] + ".enrolment.json"
 			if filepath.Base(path) != path {
-				return fail(exitUsage, "name the file with --file", "the name %q makes no file name", args[0])
+				return cli.Fail(cli.ExitUsage, "name the file with --file", "the name %q makes no file name", args[0])
 			}
 		}
 		f, err := createSecretFile(path)
@@ -62,9 +63,9 @@ func (a *app) deviceEnrollCmd() *cobra.Command {
 			httpapi.Device
 			File string `json:"file"`
 		}{e.Device, path}
-		return a.show(shown, func(t *rows) {
-			t.row(fmt.Sprintf("device %s is enrolled for %s", e.Device.Name, grants(e.Device.Groups)))
-			t.row("bring " + path + " to the device over a channel that keeps it secret, then remove it here")
+		return a.out.Show(shown, func(t *cli.Table) {
+			t.Row(fmt.Sprintf("device %s is enrolled for %s", e.Device.Name, grants(e.Device.Groups)))
+			t.Row("bring " + path + " to the device over a channel that keeps it secret, then remove it here")
 		})
 	})
 	cmd.Flags().StringArrayVar(&grant, "group", nil, "what it may join, as `GROUP:ROLES` with roles requester, responder, monitor joined by + (repeatable)")
@@ -75,7 +76,7 @@ func (a *app) deviceEnrollCmd() *cobra.Command {
 // parseGrants reads GROUP:ROLES; roles are requester+responder where none are given.
 func parseGrants(values []string) (map[string]string, error) {
 	if len(values) == 0 {
-		return nil, fail(exitUsage, "give --group GROUP:requester+responder", "a device without a group can do nothing")
+		return nil, cli.Fail(cli.ExitUsage, "give --group GROUP:requester+responder", "a device without a group can do nothing")
 	}
 	groups := map[string]string{}
 	for _, v := range values {
@@ -84,10 +85,10 @@ func parseGrants(values []string) (map[string]string, error) {
 			group, roles = v[:i], v[i+1:]
 		}
 		if group == "" || roles == "" {
-			return nil, fail(exitUsage, "give --group GROUP:requester+responder", "%q names no group and roles", v)
+			return nil, cli.Fail(cli.ExitUsage, "give --group GROUP:requester+responder", "%q names no group and roles", v)
 		}
 		if _, dup := groups[group]; dup {
-			return nil, fail(exitUsage, "join the roles with +", "group %q is given twice", group)
+			return nil, cli.Fail(cli.ExitUsage, "join the roles with +", "group %q is given twice", group)
 		}
 		groups[group] = roles
 	}
@@ -98,14 +99,14 @@ func parseGrants(values []string) (map[string]string, error) {
 func createSecretFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fail(exitFailed, "remove it, or name another file", "%s is there already", path)
+		return nil, cli.Fail(cli.ExitFailed, "remove it, or name another file", "%s is there already", path)
 	}
 	if err != nil {
-		return nil, fail(exitFailed, "", "%w", err)
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
 	return f, nil
 }
 
 func lostEnrolment(device, path string, err error) error {
-	return fail(exitFailed, "revoke the device and enrol it anew", "device %s is enrolled, but %s could not be written: %w", device, path, err)
+	return cli.Fail(cli.ExitFailed, "revoke the device and enrol it anew", "device %s is enrolled, but %s could not be written: %w", device, path, err)
 }

@@ -6,10 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) groupCmd() *cobra.Command {
-	return a.noun("group", "Create, show, rekey and delete groups",
+	return cli.Noun("group", "Create, show, rekey and delete groups",
 		a.groupCreateCmd(), a.groupListCmd(), a.groupShowCmd(), a.groupDeleteCmd(), a.groupRekeyCmd(), a.groupKeysCmd())
 }
 
@@ -19,10 +20,10 @@ func (a *app) groupListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(groups, func(t *rows) {
-			t.row("NAME", "STATE", "MODES", "MEMBERS", "VERSION", "GID", "EXPIRES")
+		return a.out.Show(groups, func(t *cli.Table) {
+			t.Row("NAME", "STATE", "MODES", "MEMBERS", "VERSION", "GID", "EXPIRES")
 			for _, g := range groups {
-				t.row(g.Name, g.State, g.Modes, g.Members, g.Version, g.Gid, g.Expires)
+				t.Row(g.Name, g.State, g.Modes, g.Members, g.Version, g.Gid, g.Expires)
 			}
 		})
 	})
@@ -39,32 +40,32 @@ func (a *app) groupShowCmd() *cobra.Command {
 }
 
 func (a *app) showGroup(g httpapi.Group) error {
-	return a.show(g, func(t *rows) {
-		t.row("name", g.Name)
-		t.row("description", g.Description)
-		t.row("state", g.State)
-		t.row("members", g.Members)
-		t.row("modes", g.Modes)
-		t.row("hkdf", g.HKDF)
-		t.row("group encryption", g.GroupEncryption)
-		t.row("signature", g.Signature)
-		t.row("aead", g.AEAD)
-		t.row("key agreement", g.KeyAgreement)
-		t.row("backward security", g.BackwardSecurity)
-		t.row("key lifetime", g.KeyLifetime)
+	return a.out.Show(g, func(t *cli.Table) {
+		t.Row("name", g.Name)
+		t.Row("description", g.Description)
+		t.Row("state", g.State)
+		t.Row("members", g.Members)
+		t.Row("modes", g.Modes)
+		t.Row("hkdf", g.HKDF)
+		t.Row("group encryption", g.GroupEncryption)
+		t.Row("signature", g.Signature)
+		t.Row("aead", g.AEAD)
+		t.Row("key agreement", g.KeyAgreement)
+		t.Row("backward security", g.BackwardSecurity)
+		t.Row("key lifetime", g.KeyLifetime)
 		showKeys(t, g.Keys)
-		t.row("created", g.Created)
+		t.Row("created", g.Created)
 	})
 }
 
-func showKeys(t *rows, k httpapi.Keys) {
-	t.row("version", k.Version)
-	t.row("gid", k.Gid)
-	t.row("installed", k.Installed)
-	t.row("expires", k.Expires)
-	t.row("cause", k.Cause)
+func showKeys(t *cli.Table, k httpapi.Keys) {
+	t.Row("version", k.Version)
+	t.Row("gid", k.Gid)
+	t.Row("installed", k.Installed)
+	t.Row("expires", k.Expires)
+	t.Row("cause", k.Cause)
 	if k.Due != "" {
-		t.row("rekey owed for", k.Due)
+		t.Row("rekey owed for", k.Due)
 	}
 }
 
@@ -74,7 +75,7 @@ func (a *app) groupKeysCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(k, func(t *rows) { showKeys(t, k) })
+		return a.out.Show(k, func(t *cli.Table) { showKeys(t, k) })
 	})
 }
 
@@ -84,6 +85,6 @@ func (a *app) groupRekeyCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(httpapi.Version{Version: v}, func(t *rows) { t.row("group "+args[0]+" has version", v) })
+		return a.out.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("group "+args[0]+" has version", v) })
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) groupCreateCmd() *cobra.Command {
@@ -19,17 +20,17 @@ func (a *app) groupCreateCmd() *cobra.Command {
 		spec.SetKeyLifetime(lifetime)
 		for member, v := range algorithms {
 			if err := spec.SetAlgorithm(member, *v); err != nil {
-				return fail(exitUsage, "give a name of the COSE registry, as EdDSA or AES-CCM-16-64-128, or its number", "%s: %w", member, err)
+				return cli.Fail(cli.ExitUsage, "give a name of the COSE registry, as EdDSA or AES-CCM-16-64-128, or its number", "%s: %w", member, err)
 			}
 		}
 		g, err := c.CreateGroup(ctx, spec)
 		if err != nil {
 			return err
 		}
-		if a.output == "json" {
+		if a.out.Format == "json" {
 			return a.showGroup(g)
 		}
-		_, err = fmt.Fprintf(a.out, "group %s created: %s, version %d, gid %s\n", printable(g.Name), g.State, g.Version, g.Gid)
+		_, err = fmt.Fprintf(a.out.W, "group %s created: %s, version %d, gid %s\n", cli.Printable(g.Name), g.State, g.Version, g.Gid)
 		return err
 	})
 	fs := cmd.Flags()

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) groupDeleteCmd() *cobra.Command {
@@ -17,7 +18,7 @@ func (a *app) groupDeleteCmd() *cobra.Command {
 			return err
 		}
 		if !yes {
-			return fail(exitUsage, "repeat it with --yes", "group %s has %d members who would lose it; it cannot be brought back", printable(g.Name), g.Members)
+			return cli.Fail(cli.ExitUsage, "repeat it with --yes", "group %s has %d members who would lose it; it cannot be brought back", cli.Printable(g.Name), g.Members)
 		}
 		if g.State == "active" {
 			inactive := false
@@ -28,7 +29,7 @@ func (a *app) groupDeleteCmd() *cobra.Command {
 		if err := c.DeleteGroup(ctx, args[0]); err != nil {
 			return err
 		}
-		return a.show(map[string]string{"deleted": g.Name}, func(t *rows) { t.row(fmt.Sprintf("group %s is deleted", g.Name)) })
+		return a.out.Show(map[string]string{"deleted": g.Name}, func(t *cli.Table) { t.Row(fmt.Sprintf("group %s is deleted", g.Name)) })
 	})
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it without asking")
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) healthcheckCmd() *cobra.Command {
@@ -16,18 +17,18 @@ func (a *app) healthcheckCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.show(h, func(t *rows) {
-			t.row("ready", h.Ready)
-			t.row("version", h.Version)
-			t.row("started", h.Started)
+		if err := a.out.Show(h, func(t *cli.Table) {
+			t.Row("ready", h.Ready)
+			t.Row("version", h.Version)
+			t.Row("started", h.Started)
 			for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
-				t.row(name, h.Checks[name])
+				t.Row(name, h.Checks[name])
 			}
 		}); err != nil {
 			return err
 		}
 		if !h.Ready {
-			return fail(exitFailed, "the log of groupmanager run says more", "the Group Manager is not ready")
+			return cli.Fail(cli.ExitFailed, "the log of groupmanager run says more", "the Group Manager is not ready")
 		}
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 	"github.com/cohort-iot/cohort/keystore/seal"
 )
 
@@ -23,7 +24,7 @@ type initialised struct {
 
 func (a *app) initCmd() *cobra.Command {
 	var listen, uri, audience string
-	cmd := a.verb("init DIR", "Make a directory with configuration, sealing key and data directory", func(_ context.Context, args []string, flags *pflag.FlagSet) error {
+	cmd := cli.Verb("init DIR", "Make a directory with configuration, sealing key and data directory", func(_ context.Context, args []string, flags *pflag.FlagSet) error {
 		set := map[string]string{"data_dir": "data", "seal_key": "file:seal.key", "socket": "run/groupmanager.sock", "listen": listen}
 		for key, v := range map[string]string{"uri": uri, "audience": audience} {
 			if v != "" {
@@ -34,15 +35,15 @@ func (a *app) initCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(made, func(t *rows) {
-			t.row("configuration", made.Config)
-			t.row("sealing key", made.SealKey)
-			t.row("data", made.DataDir)
-			t.row("keep a copy of the sealing key apart from the data: without it the data is lost")
-			t.row("next: groupmanager run -c " + made.Config)
+		return a.out.Show(made, func(t *cli.Table) {
+			t.Row("configuration", made.Config)
+			t.Row("sealing key", made.SealKey)
+			t.Row("data", made.DataDir)
+			t.Row("keep a copy of the sealing key apart from the data: without it the data is lost")
+			t.Row("next: groupmanager run -c " + made.Config)
 		})
 	})
-	a.outputFlag(cmd)
+	a.out.Flag(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&listen, "listen", "127.0.0.1:5683", "UDP address and port that devices reach")
 	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use, with a numeric address (default: made from --listen)")
@@ -60,9 +61,9 @@ func initialise(dir string, set map[string]string) (*initialised, error) {
 	made := &initialised{Config: filepath.Join(dir, configName), SealKey: filepath.Join(dir, "seal.key"), DataDir: filepath.Join(dir, "data")}
 	for _, path := range []string{made.Config, made.SealKey, made.DataDir} {
 		if _, err := os.Lstat(path); err == nil {
-			return nil, fail(exitRefused, "name another directory, or run the Group Manager that is there", "%s is there already; nothing was changed", path)
+			return nil, cli.Fail(exitRefused, "name another directory, or run the Group Manager that is there", "%s is there already; nothing was changed", path)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fail(exitFailed, "", "%w", err)
+			return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 		}
 	}
 	text := exampleConfig(set)
@@ -70,13 +71,13 @@ func initialise(dir string, set map[string]string) (*initialised, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fail(exitFailed, "", "%w", err)
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
 	if err := os.Mkdir(made.DataDir, 0o700); err != nil {
-		return nil, fail(exitFailed, "", "%w", err)
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
 	if err := seal.CreateKeyFile(made.SealKey); err != nil {
-		return nil, fail(exitFailed, "", "%w", err)
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
 	f, err := createSecretFile(made.Config)
 	if err != nil {
@@ -84,7 +85,7 @@ func initialise(dir string, set map[string]string) (*initialised, error) {
 	}
 	_, err = f.WriteString(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fail(exitFailed, "", "%w", err)
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
 	return made, nil
 }
@@ -93,7 +94,7 @@ func initialise(dir string, set map[string]string) (*initialised, error) {
 func tryConfig(text, dir string) error {
 	values, err := parseConfig(filepath.Join(dir, configName), []byte(text))
 	if err != nil {
-		return fail(exitUsage, "", "%w", err)
+		return cli.Fail(cli.ExitUsage, "", "%w", err)
 	}
 	c := &config{}
 	var faults []error
@@ -110,7 +111,7 @@ func tryConfig(text, dir string) error {
 		faults = c.check()
 	}
 	if len(faults) > 0 {
-		return fail(exitUsage, "see groupmanager init --help", "%w", errors.Join(faults...))
+		return cli.Fail(cli.ExitUsage, "see groupmanager init --help", "%w", errors.Join(faults...))
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 // command runs a command line and returns its exit code and what it wrote.
@@ -20,7 +22,7 @@ func command(t *testing.T, args ...string) (code int, out, errs string) {
 func TestInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gm")
 	code, out, errs := command(t, "init", dir, "-o", "json", "--audience", "floor1")
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	var made initialised
@@ -37,7 +39,7 @@ func TestInit(t *testing.T) {
 	if err != nil || strings.Contains(out+errs, strings.TrimSpace(string(key))) {
 		t.Errorf("the key is shown, or not there (%v)", err)
 	}
-	if code, out, errs := command(t, "validate", "-c", made.Config); code != exitOK || !strings.Contains(out, "floor1") || !strings.Contains(out, "valid") {
+	if code, out, errs := command(t, "validate", "-c", made.Config); code != cli.ExitOK || !strings.Contains(out, "floor1") || !strings.Contains(out, "valid") {
 		t.Errorf("validate: %d %s%s", code, out, errs)
 	}
 
@@ -54,7 +56,7 @@ func TestInitRefusesBadSettings(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gm")
 	for _, args := range [][]string{{"--listen", "nowhere"}, {"--listen", "0.0.0.0:5683"}, {"--uri", "http://x"}} {
 		code, _, errs := command(t, append([]string{"init", dir}, args...)...)
-		if code != exitUsage {
+		if code != cli.ExitUsage {
 			t.Errorf("%v: exit code %d: %s", args, code, errs)
 		}
 	}
@@ -77,12 +79,12 @@ func TestValidateFiles(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "gm")
-			if code, _, errs := command(t, "init", dir); code != exitOK {
+			if code, _, errs := command(t, "init", dir); code != cli.ExitOK {
 				t.Fatal(errs)
 			}
 			c.spoil(t, dir)
 			code, _, errs := command(t, "validate", "-c", filepath.Join(dir, configName))
-			if code != exitUsage || !strings.Contains(errs, c.want) || !strings.Contains(errs, "hint:") {
+			if code != cli.ExitUsage || !strings.Contains(errs, c.want) || !strings.Contains(errs, "hint:") {
 				t.Errorf("exit code %d: %s", code, errs)
 			}
 		})
@@ -95,18 +97,18 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"version"}, exitOK, "draft-ietf-core-oscore-groupcomm-28"},
-		{[]string{"version", "-o", "json"}, exitOK, `"go": "go`},
-		{[]string{"--help"}, exitOK, "Exit codes"},
-		{[]string{"group"}, exitOK, "rekey"},
-		{[]string{"nonsense"}, exitUsage, "hint:"},
-		{[]string{"group", "crate"}, exitUsage, "create"},
-		{[]string{"group", "show"}, exitUsage, "GROUP"},
-		{[]string{"group", "list", "-o", "xml", "--socket", "/nowhere/s"}, exitUsage, "table"},
-		{[]string{"group", "list", "--colour"}, exitUsage, "hint:"},
+		{[]string{"version"}, cli.ExitOK, "draft-ietf-core-oscore-groupcomm-28"},
+		{[]string{"version", "-o", "json"}, cli.ExitOK, `"go": "go`},
+		{[]string{"--help"}, cli.ExitOK, "Exit codes"},
+		{[]string{"group"}, cli.ExitOK, "rekey"},
+		{[]string{"nonsense"}, cli.ExitUsage, "hint:"},
+		{[]string{"group", "crate"}, cli.ExitUsage, "create"},
+		{[]string{"group", "show"}, cli.ExitUsage, "GROUP"},
+		{[]string{"group", "list", "-o", "xml", "--socket", "/nowhere/s"}, cli.ExitUsage, "table"},
+		{[]string{"group", "list", "--colour"}, cli.ExitUsage, "hint:"},
 		{[]string{"group", "list", "--socket", "/nowhere/s"}, exitUnreachable, "groupmanager run"},
 		{[]string{"healthcheck", "--socket", "/nowhere/s"}, exitUnreachable, "/nowhere/s"},
-		{[]string{"group", "list", "-c", "/nowhere/gm.yaml"}, exitUsage, "groupmanager init"},
+		{[]string{"group", "list", "-c", "/nowhere/gm.yaml"}, cli.ExitUsage, "groupmanager init"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			code, out, errs := command(t, c.args...)

@@ -6,10 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) memberCmd() *cobra.Command {
-	return a.noun("member", "Show and evict the members of a group",
+	return cli.Noun("member", "Show and evict the members of a group",
 		a.memberListCmd(), a.memberShowCmd(), a.memberEvictCmd(), a.memberPendingCmd())
 }
 
@@ -19,10 +20,10 @@ func (a *app) memberListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(members, func(t *rows) {
-			t.row("NODE", "DEVICE", "SENDER-ID", "ROLES", "NEWEST-KEYS", "JOINED")
+		return a.out.Show(members, func(t *cli.Table) {
+			t.Row("NODE", "DEVICE", "SENDER-ID", "ROLES", "NEWEST-KEYS", "JOINED")
 			for _, m := range members {
-				t.row(m.Node, m.Client, m.SenderID, m.Roles, m.Stage, m.Joined)
+				t.Row(m.Node, m.Client, m.SenderID, m.Roles, m.Stage, m.Joined)
 			}
 		})
 	})
@@ -34,15 +35,15 @@ func (a *app) memberShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(m, func(t *rows) {
-			t.row("node", m.Node)
-			t.row("device", m.Client)
-			t.row("roles", m.Roles)
-			t.row("sender id", m.SenderID)
-			t.row("credential", m.Credential)
-			t.row("control uri", m.ControlURI)
-			t.row("joined", m.Joined)
-			t.row("newest keys", m.Stage)
+		return a.out.Show(m, func(t *cli.Table) {
+			t.Row("node", m.Node)
+			t.Row("device", m.Client)
+			t.Row("roles", m.Roles)
+			t.Row("sender id", m.SenderID)
+			t.Row("credential", m.Credential)
+			t.Row("control uri", m.ControlURI)
+			t.Row("joined", m.Joined)
+			t.Row("newest keys", m.Stage)
 		})
 	})
 }
@@ -53,10 +54,10 @@ func (a *app) memberPendingCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(pending, func(t *rows) {
-			t.row("NODE", "DEVICE", "NEWEST-KEYS", "ATTEMPTS", "REACHABLE")
+		return a.out.Show(pending, func(t *cli.Table) {
+			t.Row("NODE", "DEVICE", "NEWEST-KEYS", "ATTEMPTS", "REACHABLE")
 			for _, p := range pending {
-				t.row(p.Node, p.Client, p.Stage, p.Attempts, p.Reachable)
+				t.Row(p.Node, p.Client, p.Stage, p.Attempts, p.Reachable)
 			}
 		})
 	})
@@ -68,6 +69,6 @@ func (a *app) memberEvictCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.show(httpapi.Version{Version: v}, func(t *rows) { t.row("member "+args[1]+" is evicted; group "+args[0]+" has version", v) })
+		return a.out.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("member "+args[1]+" is evicted; group "+args[0]+" has version", v) })
 	})
 }

@@ -7,11 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) runCmd() *cobra.Command {
 	var first string
-	cmd := a.verb("run", "Serve devices and operators until interrupted", func(ctx context.Context, _ []string, flags *pflag.FlagSet) error {
+	cmd := cli.Verb("run", "Serve devices and operators until interrupted", func(ctx context.Context, _ []string, flags *pflag.FlagSet) error {
 		if first != "" {
 			if err := a.firstStart(first); err != nil {
 				return err
@@ -34,7 +36,7 @@ func (a *app) runCmd() *cobra.Command {
 // firstStart makes dir's configuration if there is none, and uses it.
 func (a *app) firstStart(dir string) error {
 	if a.configFile != "" {
-		return fail(exitUsage, "give one of them", "--init and --config exclude each other")
+		return cli.Fail(cli.ExitUsage, "give one of them", "--init and --config exclude each other")
 	}
 	file := filepath.Join(dir, configName)
 	if _, err := os.Lstat(file); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 	"github.com/cohort-iot/cohort/keystore/seal"
 )
 
@@ -47,7 +48,7 @@ func (c *config) checkFiles() error {
 		faults = append(faults, fmt.Errorf("seal_key: %w", err))
 	}
 	if len(faults) > 0 {
-		return fail(exitUsage, "groupmanager init makes a directory with all that is needed", "%w", errors.Join(faults...))
+		return cli.Fail(cli.ExitUsage, "groupmanager init makes a directory with all that is needed", "%w", errors.Join(faults...))
 	}
 	return nil
 }

@@ -5,10 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 func (a *app) validateCmd() *cobra.Command {
-	cmd := a.verb("validate", "Check the configuration without starting anything", func(_ context.Context, _ []string, flags *pflag.FlagSet) error {
+	cmd := cli.Verb("validate", "Check the configuration without starting anything", func(_ context.Context, _ []string, flags *pflag.FlagSet) error {
 		cfg, err := loadConfig(a.configFile, flags, a.env)
 		if err != nil {
 			return err
@@ -18,15 +20,15 @@ func (a *app) validateCmd() *cobra.Command {
 		}
 		shown := map[string]string{"file": cfg.File, "data_dir": cfg.DataDir, "seal_key": cfg.SealKey.String(), "socket": cfg.Socket,
 			"listen": cfg.Listen.String(), "uri": cfg.URI, "audience": cfg.Audience, "log_level": cfg.LogLevel.String(), "log_format": cfg.LogFormat}
-		return a.show(shown, func(t *rows) {
-			t.row("file", cfg.File)
+		return a.out.Show(shown, func(t *cli.Table) {
+			t.Row("file", cfg.File)
 			for _, s := range settings() {
-				t.row(s.key, shown[s.key])
+				t.Row(s.key, shown[s.key])
 			}
-			t.row("the configuration is valid")
+			t.Row("the configuration is valid")
 		})
 	})
-	a.outputFlag(cmd)
+	a.out.Flag(cmd)
 	addSettingFlags(cmd.Flags(), runFlags...)
 	return cmd
 }

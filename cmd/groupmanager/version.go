@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/cohort-iot/cohort/cmd/internal/cli"
 )
 
 // versionInfo says what this program is and which texts it follows.
@@ -45,18 +47,18 @@ func buildVersion() versionInfo {
 }
 
 func (a *app) versionCmd() *cobra.Command {
-	cmd := a.verb("version", "Say which version this is and which specifications it follows", func(context.Context, []string, *pflag.FlagSet) error {
+	cmd := cli.Verb("version", "Say which version this is and which specifications it follows", func(context.Context, []string, *pflag.FlagSet) error {
 		v := buildVersion()
-		return a.show(v, func(t *rows) {
-			t.row("version", v.Version)
-			t.row("commit", v.Commit)
-			t.row("go", v.Go)
-			t.row("platform", v.Platform)
+		return a.out.Show(v, func(t *cli.Table) {
+			t.Row("version", v.Version)
+			t.Row("commit", v.Commit)
+			t.Row("go", v.Go)
+			t.Row("platform", v.Platform)
 			for _, s := range v.Specs {
-				t.row("follows", s)
+				t.Row("follows", s)
 			}
 		})
 	})
-	a.outputFlag(cmd)
+	a.out.Flag(cmd)
 	return cmd
 }

@@ -39,6 +39,7 @@ var units = map[string]int{
 	"internal/authserver": 4,
 	"member":              5,
 	"api":                 5,
+	"cmd/internal":        5, // what the commands share
 	"cmd/groupmanager":    6,
 	"cmd/member":          6,
 	"integration":         tests,
