@@ -16,11 +16,11 @@
 // [Tag] and [RawTag] take any item, a slice or map of RawMessage takes them in its
 // elements. The library by itself would skip them.
 //
-// Three traps of decoding into Go types: null and undefined leave the target as
-// it is, an array of small integers decodes into a []byte, and a nil []byte
-// encodes as null, not as an empty byte string. Where a codec must tell these
-// apart, it decodes into [RawMessage] and uses [Bytes], [Text], [Int], [Uint],
-// [Bool] and [IsNull], which accept exactly their own type.
+// Three traps of decoding into Go types: null and undefined go into any type, as nil
+// or without effect; an array of small integers goes into a []byte; and a nil []byte
+// encodes as null, not as an empty byte string. Where a codec must tell these apart,
+// it decodes into [RawMessage] and uses [Bytes], [Text], [Int], [Uint], [Bool] and
+// [IsNull], which accept exactly their own type.
 package cborx
 
 import (

@@ -245,3 +245,23 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestTraps pins down what the package comment warns of: behaviour of the library
+// that codecs have to know.
+func TestTraps(t *testing.T) {
+	t.Parallel()
+	b := []byte{7}
+	if err := Unmarshal([]byte{0x82, 1, 2}, &b); err != nil || !bytes.Equal(b, []byte{1, 2}) {
+		t.Errorf("array into bytes: %x %v", b, err)
+	}
+	n := 7
+	if err := Unmarshal([]byte{0xf6}, &n); err != nil || n != 7 {
+		t.Errorf("null into an integer: %d %v", n, err)
+	}
+	if err := Unmarshal([]byte{0xf6}, &b); err != nil || b != nil {
+		t.Errorf("null into bytes: %x %v", b, err)
+	}
+	if out, err := Marshal([]byte(nil)); err != nil || !bytes.Equal(out, []byte{0xf6}) {
+		t.Errorf("nil bytes: %x %v", out, err)
+	}
+}
