@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -89,8 +90,9 @@ func TestConfigFaults(t *testing.T) {
 					t.Errorf("the error lacks %q: %v", w, err)
 				}
 			}
-			if code, hint := classify(err); code != cli.ExitUsage || hint == "" {
-				t.Errorf("code %d, hint %q", code, hint)
+			var f *cli.Failure
+			if !errors.As(err, &f) || f.Code != cli.ExitUsage || f.Hint == "" {
+				t.Errorf("failure %+v", f)
 			}
 		})
 	}

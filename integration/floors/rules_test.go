@@ -41,6 +41,11 @@ var rules = []rule{
 	{from: []string{"ace/..."}, to: []string{"./keystore/..."}, deep: true, why: "stores are ports of ace"},
 	{from: []string{"..."}, to: []string{"./cmd/groupmanager/...", "./cmd/member/..."}, why: "commands are wired, never imported"},
 	{
+		from: []string{"..."}, except: []string{"integration/...", "bench/...", "conformance/..."},
+		to:  []string{"./internal/netsim/...", "./integration/..."},
+		why: "test tools are for tests",
+	},
+	{
 		from: []string{"..."}, except: []string{"endpoint/..."},
 		to:  []string{goCoAP + "tcp/...", goCoAP + "udp/...", goCoAP + "dtls/..."},
 		why: "the endpoint owns the transports",
