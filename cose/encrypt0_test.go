@@ -40,8 +40,21 @@ const (
 	tokenHeader = "a3010a044c53796d6d6574726963313238054d000102030405060708090a0b0c"
 )
 
+// A whole token: claims of an access token for a Group Manager, and the bytes that an
+// independent implementation made of them, without the tags 61 and 16 in front.
+const (
+	tokenClaims = "a70175636f61703a2f2f61732e6578616d706c652e636f6d0363676d31041a6955c710061a6955b900095081826c6665656463613537303030300218260208a104a30041010250a1a2a3a4a5a6a7a8a9aaabacadaeafb005485a175a175a175a17"
+	tokenBytes  = "835820" + tokenHeader + "a058697242df891ecb6ff2a59b8e2fdca226ce22e9130d50e24c0cc170d0d965571eda9aa99649063a27d8b9a4a90e61d38565d1c074ea40787ee69a6b00215a185491f1bdd7a160b0e53eac55b6c8f1493dee279e7b4fcafe53931fadea0a66c386dbb0ceab9118932378e6"
+)
+
 func TestSealEncrypt0(t *testing.T) {
 	t.Parallel()
+	t.Run("a token byte for byte", func(t *testing.T) {
+		b, err := SealEncrypt0(AlgAESCCM16_64_128, unhex(t, tokenKey), unhex(t, tokenKID), unhex(t, tokenIV), nil, unhex(t, tokenClaims))
+		if err != nil || !bytes.Equal(b, unhex(t, tokenBytes)) {
+			t.Errorf("%x %v", b, err)
+		}
+	})
 	key, kid, iv, claims := unhex(t, tokenKey), unhex(t, tokenKID), unhex(t, tokenIV), []byte("claims")
 	t.Run("all headers are protected", func(t *testing.T) {
 		b, err := SealEncrypt0(AlgAESCCM16_64_128, key, kid, iv, nil, claims)
