@@ -1,12 +1,10 @@
 package endpoint
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -30,7 +28,7 @@ func (UDP) InterfaceIndex(name string) (int, error) {
 
 // Listen implements Network.
 func (UDP) Listen(addr netip.AddrPort) (Transport, error) {
-	c, err := listenUDP(addr, nil)
+	c, err := listenUDP(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +59,7 @@ func (UDP) ListenGroup(group netip.AddrPort, ifName string) (Transport, error) {
 			group = netip.AddrPortFrom(group.Addr().WithZone(ifName), group.Port())
 		}
 	}
-	c, err := listenUDP(group, reuseAddr)
+	c, err := bindGroup(group, ifi)
 	if err != nil {
 		return nil, err
 	}
@@ -78,17 +76,12 @@ func (UDP) ListenGroup(group netip.AddrPort, ifName string) (Transport, error) {
 	return &udpSocket{conn: c, local: group, v4: group.Addr().Is4()}, nil
 }
 
-func listenUDP(addr netip.AddrPort, control func(network, address string, c syscall.RawConn) error) (*net.UDPConn, error) {
+func listenUDP(addr netip.AddrPort) (*net.UDPConn, error) {
 	network := "udp6"
 	if addr.Addr().Is4() {
 		network = "udp4"
 	}
-	lc := net.ListenConfig{Control: control}
-	pc, err := lc.ListenPacket(context.Background(), network, addr.String())
-	if err != nil {
-		return nil, err
-	}
-	return pc.(*net.UDPConn), nil
+	return net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
 }
 
 func localAddr(c *net.UDPConn) netip.AddrPort {
@@ -156,7 +149,7 @@ func (s *udpSocket) shareWithGroups() error {
 	if err != nil {
 		return err
 	}
-	return reuseAddr("", "", rc)
+	return reuseAddr(rc)
 }
 
 // interfaceOf finds the interface whose network holds a; nil if none does.
@@ -239,10 +232,7 @@ func (s *udpSocket) WriteTo(b []byte, to netip.AddrPort, from netip.Addr, ifInde
 	if s.v4 {
 		return s.write4(b, to, from, ifIndex, hopLimit, multicast)
 	}
-	cm := ipv6.ControlMessage{IfIndex: ifIndex}
-	if s.wildcard && from.IsValid() {
-		cm.Src = from.AsSlice()
-	}
+	cm := ipv6.ControlMessage{IfIndex: ifIndex, Src: s.source(from)}
 	if multicast {
 		cm.HopLimit = hopLimit
 	}
@@ -250,11 +240,21 @@ func (s *udpSocket) WriteTo(b []byte, to netip.AddrPort, from netip.Addr, ifInde
 	return err
 }
 
-func (s *udpSocket) write4(b []byte, to netip.AddrPort, from netip.Addr, ifIndex, hopLimit int, multicast bool) error {
-	cm := ipv4.ControlMessage{IfIndex: ifIndex}
-	if s.wildcard && from.IsValid() {
-		cm.Src = from.AsSlice()
+// source is the local address to name in a control message; nil leaves it to
+// the routing table. One that names an interface must name the address too, or
+// the system takes the first of the interface.
+func (s *udpSocket) source(from netip.Addr) net.IP {
+	switch {
+	case !s.wildcard:
+		return s.local.Addr().AsSlice()
+	case from.IsValid():
+		return from.AsSlice()
 	}
+	return nil
+}
+
+func (s *udpSocket) write4(b []byte, to netip.AddrPort, from netip.Addr, ifIndex, hopLimit int, multicast bool) error {
+	cm := ipv4.ControlMessage{IfIndex: ifIndex, Src: s.source(from)}
 	oob := cm.Marshal()
 	if !multicast {
 		_, _, err := s.conn.WriteMsgUDPAddrPort(b, oob, to)
