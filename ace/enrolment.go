@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/cohort-iot/cohort/internal/secret"
@@ -103,7 +104,7 @@ func ParseEnrolment(b []byte) (*Enrolment, error) {
 	if err := dec.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEnrolment, err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: more than one value", ErrEnrolment)
 	}
 	if f.Version != enrolmentVersion {

@@ -1,8 +1,6 @@
 package ace
 
 import (
-	"fmt"
-
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/ace/internal/wire"
@@ -51,14 +49,11 @@ func ParseError(code codes.Code, payload []byte) (*Error, error) {
 	r.Require(paramError)
 	n, _ := r.Int(paramError)
 	text, _ := r.Text(paramErrorDescription)
+	if n == 0 && r.Has(paramError) {
+		r.Failf("error 0 is none")
+	}
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return &Error{Code: code, Number: ErrorCode(n), Description: text}, nil
-}
-
-// refuse makes the error of a token endpoint: every one has the code 4.00 (RFC 9200, Section 5.8.3).
-func refuse(n ErrorCode, format string, args ...any) *Error {
-	err := fmt.Errorf(format, args...)
-	return &Error{Code: codes.BadRequest, Number: n, Description: err.Error(), Err: err}
 }

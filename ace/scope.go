@@ -141,3 +141,19 @@ func (s Scope) NeedsChallenge() bool {
 
 // Equal says whether s and o have the same encoding.
 func (s Scope) Equal(o Scope) bool { return bytes.Equal(s.Marshal(), o.Marshal()) }
+
+// String lists the entries as name:roles, for people.
+func (s Scope) String() string {
+	var b []byte
+	for i, e := range s {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		if e.IsAdmin() {
+			b = fmt.Appendf(b, "%x:%v", e.AdminName, e.Roles)
+		} else {
+			b = fmt.Appendf(b, "%s:%v", e.Group, e.Roles)
+		}
+	}
+	return string(b)
+}

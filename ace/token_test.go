@@ -1,0 +1,132 @@
+package ace
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/cohort-iot/cohort/cose"
+)
+
+// The token of the worked example: claims, key (RFC 8392, Appendix A.2.1), nonce and result, computed apart from this code.
+const (
+	exampleClaims = "a7 01 75 636f61703a2f2f61732e6578616d706c652e636f6d 03 63 676d31 04 1a 6955c710 06 1a 6955b900" +
+		"09 50 81826c66656564636135373030303002 1826 02" +
+		"08 a1 04 a3 00 41 01 02 50 a1a2a3a4a5a6a7a8a9aaabacadaeafb0 05 48 5a175a175a175a17"
+	exampleToken = "d83dd0835820a3010a044c53796d6d6574726963313238054d000102030405060708090a0b0ca058697242df891ecb6ff2a59b8e2fdca226ce" +
+		"22e9130d50e24c0cc170d0d965571eda9aa99649063a27d8b9a4a90e61d38565d1c074ea40787ee69a6b00215a185491f1bdd7a160b0e53eac" +
+		"55b6c8f1493dee279e7b4fcafe53931fadea0a66c386dbb0ceab9118932378e6"
+	exampleHash   = "01f06d9ac8aaa2e2ac258be1e1988ed6745ed2342457b515a33da0cb27ca8f8fd8"
+	exampleUpdate = "d83dd0835820a3010a044c53796d6d6574726963313238054d000102030405060708090a0b0da0584b885ba124fe14c7d48cef4bda7f7385bc" +
+		"e94c293e70d2f4a014b8e1829f5eed079717430fd81cfd2671f9148f8664cfdd2bd0d8d775720c27970d627d1d36232930bf7e2e3957fba772" +
+		"137d"
+)
+
+func exampleKey() TokenKey {
+	return TokenKey{KID: []byte("Symmetric128"), Alg: cose.AlgAESCCM16_64_128, Key: unhex("231f4c4d4d3051fdc2ec0a3851d5b383")}
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	t.Run("TR-TOK-01,TR-TOK-02,TR-TOK-03,AC-134 a token is tag 61 around tag 16 with every header protected", func(t *testing.T) {
+		t.Parallel()
+		iv := unhex("000102030405060708090a0b0c")
+		token := must(SealToken(exampleKey(), iv, &Claims{Issuer: "x"}))
+		want := "d83dd0 83 5820 a3010a044c53796d6d6574726963313238054d000102030405060708090a0b0c a0"
+		if !bytes.HasPrefix(token, unhex(want)) {
+			t.Fatalf("token %x", token)
+		}
+	})
+	t.Run("AO-010,AO-013,AO-014,AC-072,AC-132 the token of the worked example opens", func(t *testing.T) {
+		t.Parallel()
+		c := must(OpenToken(unhex(exampleToken), exampleKey()))
+		if c.Issuer != "coap://as.example.com" || len(c.Audience) != 1 || c.Audience[0] != "gm1" ||
+			!c.Expires.Equal(time.Unix(1767229200, 0)) || !c.IssuedAt.Equal(time.Unix(1767225600, 0)) ||
+			c.Profile != ProfileCoAPOSCORE || c.Scope.Group("feedca570000") != RoleRequester {
+			t.Fatalf("claims %+v", c)
+		}
+		m := c.Cnf.OSC
+		if m == nil || !m.MasterSecret.Equal(vectorMS) || string(m.ID) != "\x01" {
+			t.Fatalf("cnf %+v", c.Cnf)
+		}
+	})
+	t.Run("AO-017 the token of a rights update names the material by kid", func(t *testing.T) {
+		t.Parallel()
+		c := must(OpenToken(unhex(exampleUpdate), exampleKey()))
+		if c.Cnf.OSC != nil || string(c.Cnf.KID) != "\x01" || c.Scope.Group("feedca570000") != 6 {
+			t.Fatalf("claims %+v", c)
+		}
+	})
+	t.Run("TR-RS-04,AC-135 another shape than that is refused", func(t *testing.T) {
+		t.Parallel()
+		good := unhex(exampleToken)
+		body := good[3:]
+		with := func(prefix string, body []byte) []byte { return append(unhex(prefix), body...) }
+		unprotected := must(cose.SealEncrypt0(cose.AlgAESCCM16_64_128, exampleKey().Key, exampleKey().KID, unhex("000102030405060708090a0b0c"), nil, unhex(exampleClaims)))
+		at := bytes.LastIndexByte(unprotected[:40], 0xa0)
+		for name, in := range map[string][]byte{
+			"untagged":            body,
+			"one tag":             with("d0", body),
+			"CWT tag alone":       with("d83d", body),
+			"long CWT tag":        with("d9003dd0", body),
+			"long COSE tag":       with("d83dd810", body),
+			"tag of COSE_Mac0":    with("d83dd1", body),
+			"tags twice":          with("d83dd0d83dd0", body),
+			"unprotected headers": with("d83dd0", bytes.Join([][]byte{unprotected[:at], unhex("a1 04 41 01"), unprotected[at+1:]}, nil)),
+			"trailing byte":       append(bytes.Clone(good), 0),
+			"truncated":           good[:len(good)-1],
+			"nothing":             nil,
+		} {
+			_, err := OpenToken(in, exampleKey())
+			if err == nil {
+				t.Errorf("%s: accepted", name)
+				continue
+			}
+			wantErr(t, err, ErrToken)
+		}
+	})
+	t.Run("every flipped bit is refused", func(t *testing.T) {
+		t.Parallel()
+		good := unhex(exampleToken)
+		for i := range len(good) * 8 {
+			bad := bytes.Clone(good)
+			bad[i/8] ^= 1 << (i % 8)
+			if _, _, err := openToken(bad, []TokenKey{exampleKey()}); err == nil {
+				t.Fatalf("bit %d: accepted", i)
+			}
+		}
+	})
+	t.Run("the key is found by key identifier and algorithm", func(t *testing.T) {
+		t.Parallel()
+		other, same := exampleKey(), exampleKey()
+		other.KID = []byte("other")
+		same.Key = make([]byte, 16) // of equal identifier
+		_, i, err := openToken(unhex(exampleToken), []TokenKey{other, same, exampleKey()})
+		if err != nil || i != 2 {
+			t.Fatalf("key %d, %v", i, err)
+		}
+		_, _, err = openToken(unhex(exampleToken), []TokenKey{other, same})
+		wantErr(t, err, ErrToken)
+	})
+}
+
+func TestTokenHash(t *testing.T) {
+	t.Parallel()
+	t.Run("TR-HASH-01,TR-HASH-06 the hash is over the base64url text of the token", func(t *testing.T) {
+		t.Parallel()
+		if got := HashToken(unhex(exampleToken)).String(); got != exampleHash {
+			t.Fatal(got)
+		}
+	})
+}
+
+func FuzzOpenToken(f *testing.F) {
+	f.Add(unhex(exampleToken))
+	f.Add(unhex(exampleUpdate))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, err := OpenToken(in, exampleKey())
+		if err == nil && c == nil {
+			t.Fatal("neither claims nor error")
+		}
+	})
+}
