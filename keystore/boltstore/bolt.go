@@ -1,11 +1,11 @@
 package boltstore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +37,9 @@ var bucket = []byte("records")
 // mapSize is mapped at once, in bytes of address space, so that growth of the file seldom waits for readers.
 const mapSize = 256 << 20
 
+// growSize is by how much the file grows at a time, in bytes; each growth is one more flush.
+const growSize = 1 << 20
+
 // Open opens the file, or makes it. Errors: keystore.ErrInsecure, ErrHeld, ErrCorrupt.
 func Open(path string) (*Backend, error) { return OpenWith(path, Options{}) }
 
@@ -59,17 +62,8 @@ func OpenWith(path string, o Options) (_ *Backend, err error) {
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	b.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize, MaxSize: o.MaxBytes, NoStatistics: true,
-	})
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	err = b.db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(bucket)
-		return err
-	})
-	if err != nil {
+	perr := guarded(func() { b.db, err = openFile(path, o) })
+	if err := errors.Join(perr, err); err != nil {
 		return nil, openError(path, err)
 	}
 	if !exists {
@@ -79,6 +73,24 @@ func OpenWith(path string, o Options) (_ *Backend, err error) {
 		}
 	}
 	return b, nil
+}
+
+func openFile(path string, o Options) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapSize, MaxSize: o.MaxBytes, NoStatistics: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.AllocSize = growSize
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucket)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 func openError(path string, err error) error {
@@ -93,8 +105,9 @@ func openError(path string, err error) error {
 	return fmt.Errorf("keystore: open %s: %w", path, err)
 }
 
+// full tells whether space is missing. bbolt gives the cause of a failed growth as text only.
 func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || errors.Is(err, berrors.ErrMaxSizeReached)
+	return strings.HasPrefix(err.Error(), "file resize error: ") || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || errors.Is(err, berrors.ErrMaxSizeReached)
 }
 
 // View implements keystore.Backend over one read transaction.
@@ -102,33 +115,29 @@ func (b *Backend) View(fn func(r keystore.BackendReader) error) error {
 	return b.db.View(func(tx *bbolt.Tx) error { return fn(reader{tx.Bucket(bucket)}) })
 }
 
-type reader struct{ b *bbolt.Bucket }
-
-func (r reader) Get(n keystore.Name) ([]byte, error) {
-	v := r.b.Get([]byte(n))
-	if v == nil {
-		return nil, keystore.ErrNotFound
-	}
-	return v, nil
-}
-
-func (r reader) Scan(prefix, after keystore.Name, fn func(keystore.Name, []byte) error) error {
-	c := r.b.Cursor()
-	for k, v := c.Seek([]byte(max(prefix, after))); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
-		if string(k) == string(after) {
-			continue
-		}
-		if err := fn(keystore.Name(k), v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Apply implements keystore.Backend: one transaction, two flushes of the file.
 func (b *Backend) Apply(batch keystore.Batch, f keystore.Fence) error {
 	applied := false // whether everything before the commit succeeded
-	err := b.db.Update(func(tx *bbolt.Tx) error {
+	var err error
+	perr := guarded(func() { err = b.update(batch, f, &applied) })
+	if perr != nil {
+		return perr // outcome unknown
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, keystore.ErrNotApplied):
+		return err
+	case full(err) && b.unchanged(f):
+		return fmt.Errorf("%w: %w: %s: %w", keystore.ErrDiskFull, keystore.ErrNotApplied, b.path, err)
+	case !applied:
+		return fmt.Errorf("%w: %s: %w", keystore.ErrNotApplied, b.path, err)
+	}
+	return fmt.Errorf("keystore: commit to %s: %w", b.path, err)
+}
+
+func (b *Backend) update(batch keystore.Batch, f keystore.Fence, applied *bool) error {
+	return b.db.Update(func(tx *bbolt.Tx) error {
 		records := tx.Bucket(bucket)
 		if err := f.Check(records.Get([]byte(f.Name))); err != nil {
 			return err
@@ -144,20 +153,9 @@ func (b *Backend) Apply(batch keystore.Batch, f keystore.Fence) error {
 				return err
 			}
 		}
-		applied = true
+		*applied = true
 		return nil
 	})
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, keystore.ErrNotApplied):
-		return err
-	case full(err) && b.unchanged(f):
-		return fmt.Errorf("%w: %w: %s: %w", keystore.ErrDiskFull, keystore.ErrNotApplied, b.path, err)
-	case !applied:
-		return fmt.Errorf("%w: %s: %w", keystore.ErrNotApplied, b.path, err)
-	}
-	return fmt.Errorf("keystore: commit to %s: %w", b.path, err)
 }
 
 // unchanged tells whether the file is still as the fence wants it: bbolt writes its root page last, so that space missing before that

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -18,6 +19,13 @@ func openBackend(path string) (keystore.Backend, error) {
 
 func TestMain(m *testing.M) {
 	keystoretest.Child(openBackend)
+	if path := os.Getenv(fullEnv); path != "" {
+		if err := fullChild(path); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

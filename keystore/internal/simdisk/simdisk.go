@@ -43,6 +43,9 @@ var _ disk.Disk = (*Disk)(nil)
 // New returns an empty disk that crashes at the n-th changing operation, from 1; 0: never.
 func New(crashAt int) *Disk { return &Disk{durable: map[string]*inode{}, crashAt: crashAt} }
 
+// CrashAt sets the operation at which the disk crashes.
+func (d *Disk) CrashAt(n int) { d.crashAt = n }
+
 // Ops returns how many changing operations there were.
 func (d *Disk) Ops() int { return d.ops }
 
