@@ -206,7 +206,10 @@ func (c *Client) Device(ctx context.Context, name string) (d Device, err error) 
 	return d, err
 }
 
-// RevokeDevice ends a device's right to new tokens.
-func (c *Client) RevokeDevice(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodPost, []string{"devices", name, "revoke"}, nil, nil)
+// RevokeDevice ends a device: it gets no more tokens and is put out of all its
+// groups. It returns out of how many.
+func (c *Client) RevokeDevice(ctx context.Context, name string) (groups int, err error) {
+	var v Revoked
+	err = c.call(ctx, http.MethodPost, []string{"devices", name, "revoke"}, nil, &v)
+	return v.Groups, err
 }

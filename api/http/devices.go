@@ -42,9 +42,9 @@ func (s *server) revokeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := noBody(r); err != nil {
 		return err
 	}
-	if err := s.Devices.Revoke(r.Context(), r.PathValue("device")); err != nil {
+	n, err := s.Devices.Revoke(r.Context(), r.PathValue("device"))
+	if err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return writeJSON(w, http.StatusOK, Revoked{n})
 }

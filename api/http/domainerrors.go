@@ -48,11 +48,9 @@ func kindAnswer(k manager.Kind) (answer, bool) {
 }
 
 // domainProblem is the problem for an error of one of the domains.
-func (s *server) domainProblem(err error) *Problem {
-	if s.DeviceError != nil {
-		if p := s.DeviceError(err); p != nil {
-			return p
-		}
+func domainProblem(err error) *Problem {
+	if p := deviceProblem(err); p != nil {
+		return p
 	}
 	kind := manager.KindOf(err)
 	a, ok := kindAnswer(kind)

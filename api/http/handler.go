@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/cohort-iot/cohort/internal/authserver"
 	"github.com/cohort-iot/cohort/internal/manager"
 )
 
@@ -33,12 +34,12 @@ type Members interface {
 	Evict(ctx context.Context, group, node string, cause manager.Cause) (version uint64, err error)
 }
 
-// Devices is the domain's side of /v1/devices, on the Authorization Server.
+// Devices is the domain's side of /v1/devices. [AuthServer] implements it.
 type Devices interface {
 	Enrol(ctx context.Context, spec DeviceSpec) (Enrolled, error)
 	Devices(ctx context.Context) ([]Device, error)
 	Device(ctx context.Context, name string) (Device, error)
-	Revoke(ctx context.Context, name string) error
+	Revoke(ctx context.Context, name string) (groups int, err error)
 }
 
 // Config is what a handler puts on HTTP. All but Log are required.
@@ -48,9 +49,6 @@ type Config struct {
 	Members Members
 	Devices Devices
 	Health  func(ctx context.Context) Health
-
-	// DeviceError maps an error of Devices to a problem; nil where it knows none.
-	DeviceError func(error) *Problem
 
 	Log *slog.Logger // nil: nothing is logged
 }
@@ -97,7 +95,8 @@ func New(c Config) (http.Handler, error) {
 	for pattern, e := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if p, ok := PeerFrom(r.Context()); ok {
-				r = r.WithContext(manager.WithActor(r.Context(), fmt.Sprintf("uid:%d", p.UID)))
+				actor := fmt.Sprintf("uid:%d", p.UID)
+				r = r.WithContext(authserver.WithActor(manager.WithActor(r.Context(), actor), actor))
 			}
 			if err := e(s, w, r); err != nil {
 				s.refuse(w, r, err)
@@ -143,7 +142,7 @@ func strictRoutes(mux *http.ServeMux) http.Handler {
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var p *Problem
 	if !errors.As(err, &p) {
-		if p = s.domainProblem(err); p.Status >= 500 {
+		if p = domainProblem(err); p.Status >= 500 {
 			s.Log.Error("operator's request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		}
 	}

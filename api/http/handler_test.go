@@ -20,6 +20,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/authserver"
 	"github.com/cohort-iot/cohort/internal/manager"
 )
 
@@ -144,7 +145,7 @@ func (d *domain) Evict(ctx context.Context, group, node string, c manager.Cause)
 	return d.Rekey(ctx, group, c)
 }
 
-var errNoDevice = errors.New("no such device")
+var errNoDevice = fmt.Errorf("device: %w", authserver.ErrNotFound)
 
 func (d *domain) Enrol(ctx context.Context, s DeviceSpec) (Enrolled, error) {
 	if err := d.note(ctx); err != nil {
@@ -170,13 +171,13 @@ func (d *domain) Device(ctx context.Context, name string) (Device, error) {
 	return dev, d.note(ctx)
 }
 
-func (d *domain) Revoke(ctx context.Context, name string) error {
+func (d *domain) Revoke(ctx context.Context, name string) (int, error) {
 	dev, err := d.Device(ctx, name)
 	if err == nil {
 		dev.Revoked = true
 		d.devices[name] = dev
 	}
-	return err
+	return 2, err
 }
 
 func (d *domain) handler(t *testing.T, log *slog.Logger) http.Handler {
@@ -184,12 +185,6 @@ func (d *domain) handler(t *testing.T, log *slog.Logger) http.Handler {
 	h, err := New(Config{Groups: d, Control: d, Members: d, Devices: d, Log: log,
 		Health: func(context.Context) Health {
 			return Health{Ready: d.healthy, Version: "v1", Checks: map[string]string{"store": "ok"}}
-		},
-		DeviceError: func(err error) *Problem {
-			if errors.Is(err, errNoDevice) {
-				return problem(http.StatusNotFound, "not-found", err.Error(), "")
-			}
-			return nil
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -328,14 +323,14 @@ func TestDevicesOverTheSocket(t *testing.T) {
 	if diff := cmp.Diff([]Device{e.Device}, check[[]Device](t)(c.Devices(ctx))); diff != "" {
 		t.Error(diff)
 	}
-	if err := c.RevokeDevice(ctx, "switch"); err != nil {
-		t.Error(err)
+	if n := check[int](t)(c.RevokeDevice(ctx, "switch")); n != 2 {
+		t.Errorf("put out of %d groups", n)
 	}
 	if dev := check[Device](t)(c.Device(ctx, "switch")); !dev.Revoked {
 		t.Error("not revoked")
 	}
 	var p *Problem
-	if err := c.RevokeDevice(ctx, "other"); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+	if _, err := c.RevokeDevice(ctx, "other"); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("unknown device: %v", err)
 	}
 }

@@ -214,6 +214,12 @@ type Device struct {
 	Groups   map[string]string `json:"groups"`
 	Enrolled time.Time         `json:"enrolled"`
 	Revoked  bool              `json:"revoked"`
+	Alarms   uint64            `json:"alarms"` // times its secret was seen in use twice
+}
+
+// Revoked is the answer to the revocation of a device.
+type Revoked struct {
+	Groups int `json:"groups"` // that it was put out of
 }
 
 // Enrolled is the answer to an enrolment. Enrolment is the content of the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,16 +43,20 @@ func (a *app) deviceShowCmd() *cobra.Command {
 			t.Row("groups", grants(d.Groups))
 			t.Row("enrolled", d.Enrolled)
 			t.Row("revoked", d.Revoked)
+			t.Row("seen twice", d.Alarms)
 		})
 	})
 }
 
 func (a *app) deviceRevokeCmd() *cobra.Command {
-	return a.remote("revoke DEVICE", "End a device's right to new tokens; evict it from its groups as well", func(ctx context.Context, c *httpapi.Client, args []string) error {
-		if err := c.RevokeDevice(ctx, args[0]); err != nil {
+	return a.remote("revoke DEVICE", "End a device: no more tokens, and out of all its groups, which are rekeyed", func(ctx context.Context, c *httpapi.Client, args []string) error {
+		n, err := c.RevokeDevice(ctx, args[0])
+		if err != nil {
 			return err
 		}
-		return a.out.Show(map[string]string{"revoked": args[0]}, func(t *cli.Table) { t.Row("device " + args[0] + " is revoked") })
+		return a.out.Show(httpapi.Revoked{Groups: n}, func(t *cli.Table) {
+			t.Row(fmt.Sprintf("device %s is revoked and was put out of %d groups", args[0], n))
+		})
 	})
 }
 
