@@ -190,11 +190,11 @@ func (c *Contexts) hold(id string, change func()) {
 // context, nor the other way round (draft-ietf-core-oscore-groupcomm,
 // Section 6).
 func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ netip.AddrPort, _ bool) (*Opened, error) {
-	err := ErrNoContext
+	err := error(ErrNoContext)
 	if opt.KIDContext != nil {
-		o, gerr := c.openGroup(m, opt)
-		if gerr == nil || !errors.Is(gerr, ErrNoContext) {
-			return o, gerr
+		var o *Opened
+		if o, err = c.openGroup(m, opt); err == nil {
+			return o, nil
 		}
 	}
 	if opt.Group {
@@ -207,10 +207,11 @@ func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ ne
 		if !e.ctx.Matches(opt) {
 			continue
 		}
-		var o *Opened
-		if o, err = e.open(m); err == nil {
+		o, oerr := e.open(m)
+		if oerr == nil {
 			return o, nil
 		}
+		err = oerr
 	}
 	if b2 != nil && opt.KID != nil {
 		o, berr := b2.open(c, m)
