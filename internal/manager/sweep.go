@@ -117,7 +117,7 @@ func (s *Service) expireTokens(ctx context.Context) error {
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		if err := s.evictUncovered(ctx, due, CauseTokenExpired); err != nil {
+		if _, err := s.evictUncovered(ctx, due, CauseTokenExpired); err != nil {
 			return err
 		}
 		for _, e := range due {
@@ -156,10 +156,10 @@ func (s *Service) expired() ([]dueToken, error) {
 
 // evictUncovered evicts the memberships of clients that none of their valid
 // tokens covers, group by group.
-func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause) error {
+func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause) (evicted int, err error) {
 	nodes := map[string][]string{}
 	var order []string
-	err := s.view(func(r reader) error {
+	err = s.view(func(r reader) error {
 		seen := map[uint64]bool{}
 		for _, d := range due {
 			if seen[d.client] {
@@ -178,23 +178,26 @@ func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Caus
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, group := range order {
-		if err := s.evictNodes(ctx, group, nodes[group], cause); err != nil && KindOf(err) != KindNotFound {
-			return err
+		n, err := s.evictNodes(ctx, group, nodes[group], cause)
+		evicted += n
+		if err != nil && KindOf(err) != KindNotFound {
+			return evicted, err
 		}
 	}
-	return nil
+	return evicted, nil
 }
 
-func (s *Service) evictNodes(ctx context.Context, group string, nodes []string, cause Cause) error {
+func (s *Service) evictNodes(ctx context.Context, group string, nodes []string, cause Cause) (int, error) {
 	if len(nodes) == 1 {
-		_, err := s.Evict(ctx, group, nodes[0], cause)
-		return err
+		if _, err := s.Evict(ctx, group, nodes[0], cause); err != nil {
+			return 0, err
+		}
+		return 1, nil
 	}
-	_, err := s.EvictMany(ctx, group, nodes, cause)
-	return err
+	return s.EvictMany(ctx, group, nodes, cause)
 }
 
 // uncovered calls f for each membership of a client whose roles no valid token grants.

@@ -239,7 +239,8 @@ func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token
 		return err
 	}
 	s.wakeSweep()
-	return s.evictUncovered(ctx, due, CauseTokenRevoked)
+	_, err = s.evictUncovered(ctx, due, CauseTokenRevoked)
+	return err
 }
 
 func newAssociation(n, client uint64, p oscore.Params) *association {
