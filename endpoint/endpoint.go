@@ -127,6 +127,16 @@ func (e *Endpoint) Close() error {
 // LocalAddr returns the first unicast address, with its real port.
 func (e *Endpoint) LocalAddr() netip.AddrPort { return e.unicast[0].local }
 
+// LocalAddrs returns all unicast addresses, in the order of Config.Unicast and
+// Config.More.
+func (e *Endpoint) LocalAddrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(e.unicast))
+	for i, s := range e.unicast {
+		addrs[i] = s.local
+	}
+	return addrs
+}
+
 // JoinGroup makes the endpoint a member of a CoAP group. Joining twice is no
 // error.
 func (e *Endpoint) JoinGroup(g MulticastGroup) error {
