@@ -2,6 +2,7 @@ package grouposcore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -222,7 +223,8 @@ func (g *Group) UnprotectResponse(m message.Message, x *Exchange, now time.Time)
 		if err == nil {
 			return in, s, nil
 		}
-		if last == error(ErrNoContext) {
+		// Under which context it was meant is not known: a replay says most.
+		if errors.Is(last, ErrNoContext) || errors.Is(err, ErrReplay) {
 			last = err
 		}
 	}
@@ -239,4 +241,23 @@ func (g *Group) ConfirmFresh(x *Exchange, now time.Time) error {
 		}
 	}
 	return ErrNoContext
+}
+
+// UnprotectRequestAny is [Group.UnprotectRequest] for an endpoint in several
+// groups, which may have one Gid by chance: each Security Context that the kid
+// context names is tried until one verifies (Section 14.6). The error is
+// ErrNoContext if none is named, else that of the first named. The exchange
+// tells the group.
+func UnprotectRequestAny(groups []*Group, m message.Message, now time.Time) (message.Message, *Exchange, Sender, error) {
+	first := error(ErrNoContext)
+	for _, g := range groups {
+		in, x, s, err := g.UnprotectRequest(m, now)
+		if x != nil { // verified
+			return in, x, s, err
+		}
+		if errors.Is(first, ErrNoContext) {
+			first = err
+		}
+	}
+	return message.Message{}, nil, Sender{}, first
 }

@@ -183,4 +183,3 @@ func TestModeMix(t *testing.T) {
 		}
 	}
 }
-

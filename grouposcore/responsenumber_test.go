@@ -132,4 +132,3 @@ func TestResponseNumber(t *testing.T) {
 		}
 	})
 }
-

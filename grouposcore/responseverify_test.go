@@ -174,4 +174,3 @@ func TestUnprotectResponse(t *testing.T) {
 		}
 	})
 }
-
