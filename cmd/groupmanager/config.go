@@ -32,6 +32,7 @@ type config struct {
 	Listen    netip.AddrPort
 	URI       string // empty: made from Listen
 	Audience  string
+	Anchor    string // empty: none
 	LogLevel  slog.Level
 	LogFormat string
 }
@@ -68,6 +69,14 @@ func settings() []setting {
 		{"seal_key", "file:seal.key", []string{"Where the key that seals the state is. It is kept outside data_dir: whoever copies the one does not have the other.",
 			secretKinds + " (credentials of systemd)."},
 			func(c *config, v, base string) (err error) { c.SealKey, err = parseSecretRef(v, base); return }},
+		{"anchor", "", []string{"File that shows whether the state was set back, outside data_dir and best on another volume. With it",
+			"associations with devices outlive a planned restart; without it every device posts its token again."},
+			func(c *config, v, base string) (err error) {
+				if v != "" {
+					c.Anchor, err = absolute(v, base)
+				}
+				return err
+			}},
 		{"socket", "run/groupmanager.sock", []string{"Unix socket of the operator's commands; its directory has mode 0700."},
 			func(c *config, v, base string) (err error) { c.Socket, err = absolute(v, base); return }},
 		{"listen", "127.0.0.1:5683", []string{"UDP address and port that devices reach.",
@@ -177,6 +186,9 @@ func (c *config) check() []error {
 	}
 	if c.SealKey.isFile() && within(c.SealKey.name, c.DataDir) {
 		faults = append(faults, fmt.Errorf("seal_key: %s lies in data_dir: whoever copies the data has the key too", c.SealKey.name))
+	}
+	if c.Anchor != "" && within(c.Anchor, c.DataDir) {
+		faults = append(faults, fmt.Errorf("anchor: %s lies in data_dir: it would be set back with the data", c.Anchor))
 	}
 	return faults
 }

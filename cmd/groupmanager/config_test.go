@@ -74,6 +74,7 @@ func TestConfigFaults(t *testing.T) {
 		{"uri of a wildcard", "uri: 'coap://[::]:5683'\n", []string{"uri"}},
 		{"other scheme", "uri: http://h\n", []string{"uri"}},
 		{"key inside", "seal_key: file:data/key\n", []string{"seal_key", "data_dir"}},
+		{"anchor inside", "anchor: data/anchor\n", []string{"anchor", "data_dir"}},
 		{"key in the open", "seal_key: hunter2\n", []string{"seal_key", "file:PATH"}},
 		{"unknown reference", "seal_key: http:x\n", []string{"seal_key", "file:PATH"}},
 		{"empty audience", "audience: ''\n", []string{"audience"}},

@@ -23,7 +23,7 @@ func (a *app) deviceListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(devices, func(t *cli.Table) {
+		return a.format.Show(devices, func(t *cli.Table) {
 			t.Row("NAME", "GROUPS", "ENROLLED", "REVOKED")
 			for _, d := range devices {
 				t.Row(d.Name, grants(d.Groups), d.Enrolled, d.Revoked)
@@ -38,7 +38,7 @@ func (a *app) deviceShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(d, func(t *cli.Table) {
+		return a.format.Show(d, func(t *cli.Table) {
 			t.Row("name", d.Name)
 			t.Row("groups", grants(d.Groups))
 			t.Row("enrolled", d.Enrolled)
@@ -54,7 +54,7 @@ func (a *app) deviceRevokeCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(httpapi.Revoked{Groups: n}, func(t *cli.Table) {
+		return a.format.Show(httpapi.Revoked{Groups: n}, func(t *cli.Table) {
 			t.Row(fmt.Sprintf("device %s is revoked and was put out of %d groups", args[0], n))
 		})
 	})

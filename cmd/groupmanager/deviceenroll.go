@@ -63,7 +63,7 @@ func (a *app) deviceEnrollCmd() *cobra.Command {
 			httpapi.Device
 			File string `json:"file"`
 		}{e.Device, path}
-		return a.out.Show(shown, func(t *cli.Table) {
+		return a.format.Show(shown, func(t *cli.Table) {
 			t.Row(fmt.Sprintf("device %s is enrolled for %s", e.Device.Name, grants(e.Device.Groups)))
 			t.Row("bring " + path + " to the device over a channel that keeps it secret, then remove it here")
 		})

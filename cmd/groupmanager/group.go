@@ -20,7 +20,7 @@ func (a *app) groupListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(groups, func(t *cli.Table) {
+		return a.format.Show(groups, func(t *cli.Table) {
 			t.Row("NAME", "STATE", "MODES", "MEMBERS", "VERSION", "GID", "EXPIRES")
 			for _, g := range groups {
 				t.Row(g.Name, g.State, g.Modes, g.Members, g.Version, g.Gid, g.Expires)
@@ -40,7 +40,7 @@ func (a *app) groupShowCmd() *cobra.Command {
 }
 
 func (a *app) showGroup(g httpapi.Group) error {
-	return a.out.Show(g, func(t *cli.Table) {
+	return a.format.Show(g, func(t *cli.Table) {
 		t.Row("name", g.Name)
 		t.Row("description", g.Description)
 		t.Row("state", g.State)
@@ -75,7 +75,7 @@ func (a *app) groupKeysCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(k, func(t *cli.Table) { showKeys(t, k) })
+		return a.format.Show(k, func(t *cli.Table) { showKeys(t, k) })
 	})
 }
 
@@ -85,6 +85,6 @@ func (a *app) groupRekeyCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("group "+args[0]+" has version", v) })
+		return a.format.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("group "+args[0]+" has version", v) })
 	})
 }

@@ -27,10 +27,10 @@ func (a *app) groupCreateCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.out.Format == "json" {
+		if a.format.Format == "json" {
 			return a.showGroup(g)
 		}
-		_, err = fmt.Fprintf(a.out.W, "group %s created: %s, version %d, gid %s\n", cli.Printable(g.Name), g.State, g.Version, g.Gid)
+		_, err = fmt.Fprintf(a.format.W, "group %s created: %s, version %d, gid %s\n", cli.Printable(g.Name), g.State, g.Version, g.Gid)
 		return err
 	})
 	fs := cmd.Flags()

@@ -29,7 +29,7 @@ func (a *app) groupDeleteCmd() *cobra.Command {
 		if err := c.DeleteGroup(ctx, args[0]); err != nil {
 			return err
 		}
-		return a.out.Show(map[string]string{"deleted": g.Name}, func(t *cli.Table) { t.Row(fmt.Sprintf("group %s is deleted", g.Name)) })
+		return a.format.Show(map[string]string{"deleted": g.Name}, func(t *cli.Table) { t.Row(fmt.Sprintf("group %s is deleted", g.Name)) })
 	})
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it without asking")
 	return cmd

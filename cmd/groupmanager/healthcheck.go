@@ -17,7 +17,7 @@ func (a *app) healthcheckCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.out.Show(h, func(t *cli.Table) {
+		if err := a.format.Show(h, func(t *cli.Table) {
 			t.Row("ready", h.Ready)
 			t.Row("version", h.Version)
 			t.Row("started", h.Started)

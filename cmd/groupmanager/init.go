@@ -35,7 +35,7 @@ func (a *app) initCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(made, func(t *cli.Table) {
+		return a.format.Show(made, func(t *cli.Table) {
 			t.Row("configuration", made.Config)
 			t.Row("sealing key", made.SealKey)
 			t.Row("data", made.DataDir)
@@ -43,7 +43,7 @@ func (a *app) initCmd() *cobra.Command {
 			t.Row("next: groupmanager run -c " + made.Config)
 		})
 	})
-	a.out.Flag(cmd)
+	a.format.Flag(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(&listen, "listen", "127.0.0.1:5683", "UDP address and port that devices reach")
 	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use, with a numeric address (default: made from --listen)")

@@ -20,7 +20,7 @@ func (a *app) memberListCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(members, func(t *cli.Table) {
+		return a.format.Show(members, func(t *cli.Table) {
 			t.Row("NODE", "DEVICE", "SENDER-ID", "ROLES", "NEWEST-KEYS", "JOINED")
 			for _, m := range members {
 				t.Row(m.Node, m.Client, m.SenderID, m.Roles, m.Stage, m.Joined)
@@ -35,7 +35,7 @@ func (a *app) memberShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(m, func(t *cli.Table) {
+		return a.format.Show(m, func(t *cli.Table) {
 			t.Row("node", m.Node)
 			t.Row("device", m.Client)
 			t.Row("roles", m.Roles)
@@ -54,7 +54,7 @@ func (a *app) memberPendingCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(pending, func(t *cli.Table) {
+		return a.format.Show(pending, func(t *cli.Table) {
 			t.Row("NODE", "DEVICE", "NEWEST-KEYS", "ATTEMPTS", "REACHABLE")
 			for _, p := range pending {
 				t.Row(p.Node, p.Client, p.Stage, p.Attempts, p.Reachable)
@@ -69,6 +69,6 @@ func (a *app) memberEvictCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.out.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("member "+args[1]+" is evicted; group "+args[0]+" has version", v) })
+		return a.format.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("member "+args[1]+" is evicted; group "+args[0]+" has version", v) })
 	})
 }

@@ -20,15 +20,15 @@ type streams struct {
 // app is what every verb shares: the output, the environment and the global flags.
 type app struct {
 	streams
-	out cli.Output
-	env func(string) (string, bool)
+	format cli.Output
+	env    func(string) (string, bool)
 
 	configFile string
 }
 
 // execute runs the command line and returns the exit code.
 func execute(ctx context.Context, args []string, s streams, env func(string) (string, bool)) int {
-	a := &app{streams: s, out: cli.Output{W: s.out}, env: env}
+	a := &app{streams: s, format: cli.Output{W: s.out}, env: env}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -55,16 +55,13 @@ func (a *app) root() *cobra.Command {
 	fs.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default: $COHORT_CONFIG, ./groupmanager.yaml, /etc/cohort/groupmanager.yaml)")
 	addSettingFlags(fs, "socket")
 	root.AddCommand(a.initCmd(), a.runCmd(), a.validateCmd(), a.healthcheckCmd(), a.versionCmd(), a.groupCmd(), a.memberCmd(), a.deviceCmd())
-	for _, more := range extraCommands {
-		root.AddCommand(more(a.streams))
-	}
 	return root
 }
 
 // remote makes a verb that calls the running Group Manager.
 func (a *app) remote(use, short string, run func(ctx context.Context, c *httpapi.Client, args []string) error) *cobra.Command {
 	cmd := cli.Verb(use, short, func(ctx context.Context, args []string, flags *pflag.FlagSet) error {
-		if err := a.out.Check(); err != nil {
+		if err := a.format.Check(); err != nil {
 			return err
 		}
 		cfg, err := loadConfig(a.configFile, flags, a.env)
@@ -75,6 +72,6 @@ func (a *app) remote(use, short string, run func(ctx context.Context, c *httpapi
 		defer client.Close()
 		return run(ctx, client, args)
 	})
-	a.out.Flag(cmd)
+	a.format.Flag(cmd)
 	return cmd
 }

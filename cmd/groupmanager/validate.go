@@ -18,9 +18,9 @@ func (a *app) validateCmd() *cobra.Command {
 		if err := cfg.checkFiles(); err != nil {
 			return err
 		}
-		shown := map[string]string{"file": cfg.File, "data_dir": cfg.DataDir, "seal_key": cfg.SealKey.String(), "socket": cfg.Socket,
+		shown := map[string]string{"file": cfg.File, "data_dir": cfg.DataDir, "seal_key": cfg.SealKey.String(), "anchor": cfg.Anchor, "socket": cfg.Socket,
 			"listen": cfg.Listen.String(), "uri": cfg.URI, "audience": cfg.Audience, "log_level": cfg.LogLevel.String(), "log_format": cfg.LogFormat}
-		return a.out.Show(shown, func(t *cli.Table) {
+		return a.format.Show(shown, func(t *cli.Table) {
 			t.Row("file", cfg.File)
 			for _, s := range settings() {
 				t.Row(s.key, shown[s.key])
@@ -28,10 +28,10 @@ func (a *app) validateCmd() *cobra.Command {
 			t.Row("the configuration is valid")
 		})
 	})
-	a.out.Flag(cmd)
+	a.format.Flag(cmd)
 	addSettingFlags(cmd.Flags(), runFlags...)
 	return cmd
 }
 
 // runFlags are the settings that run and validate take as flags; socket is global.
-var runFlags = []string{"data_dir", "seal_key", "listen", "uri", "audience", "log_level", "log_format"}
+var runFlags = []string{"data_dir", "seal_key", "anchor", "listen", "uri", "audience", "log_level", "log_format"}

@@ -49,7 +49,7 @@ func buildVersion() versionInfo {
 func (a *app) versionCmd() *cobra.Command {
 	cmd := cli.Verb("version", "Say which version this is and which specifications it follows", func(context.Context, []string, *pflag.FlagSet) error {
 		v := buildVersion()
-		return a.out.Show(v, func(t *cli.Table) {
+		return a.format.Show(v, func(t *cli.Table) {
 			t.Row("version", v.Version)
 			t.Row("commit", v.Commit)
 			t.Row("go", v.Go)
@@ -59,6 +59,6 @@ func (a *app) versionCmd() *cobra.Command {
 			}
 		})
 	})
-	a.out.Flag(cmd)
+	a.format.Flag(cmd)
 	return cmd
 }
