@@ -49,7 +49,22 @@ func New(cfg Config) (*Endpoint, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("endpoint configuration: %w", err)
 	}
-	cfg = cfg.withDefaults()
+	e, err := prepare(cfg.withDefaults())
+	if err != nil {
+		return nil, err
+	}
+	if err := e.open(); err != nil {
+		e.Close()
+		return nil, err
+	}
+	for range e.cfg.Workers {
+		e.wg.Go(e.work)
+	}
+	return e, nil
+}
+
+// prepare makes an endpoint without sockets and workers.
+func prepare(cfg Config) (*Endpoint, error) {
 	var seed [16]byte
 	if _, err := io.ReadFull(cfg.Rand, seed[:]); err != nil {
 		return nil, fmt.Errorf("randomness: %w", err)
@@ -72,17 +87,8 @@ func New(cfg Config) (*Endpoint, error) {
 	e.transmit = newTransmissions(e, uint16(e.rng.Uint32()))
 	e.parked = newParking(e)
 	var err error
-	if e.echo, err = newEchoes(cfg.Rand, cfg.Clock); err != nil {
-		return nil, err
-	}
-	if err := e.open(); err != nil {
-		e.Close()
-		return nil, err
-	}
-	for range cfg.Workers {
-		e.wg.Go(e.work)
-	}
-	return e, nil
+	e.echo, err = newEchoes(cfg.Rand, cfg.Clock)
+	return e, err
 }
 
 func (e *Endpoint) open() error {
