@@ -109,7 +109,7 @@ func (m anchorMark) marshal(k *keys) []byte {
 }
 
 func parseAnchor(k *keys, b []byte) (m anchorMark, ok bool) {
-	if len(b) != anchorBody+32 || b[0] != 1 || !hmac.Equal(b[anchorBody:], mac(k.anchor, b[:anchorBody])) {
+	if len(b) != anchorBody+32 || b[0] != 1 || b[33] > 1 || !hmac.Equal(b[anchorBody:], mac(k.anchor, b[:anchorBody])) {
 		return m, false
 	}
 	copy(m.id[:], b[1:])
@@ -149,7 +149,7 @@ func (s *Store) begin(batch Batch, o Options) error {
 		case s.restart.Fresh && len(b) > 0:
 			return fmt.Errorf("%w: it belongs to a store that is not here; mount its volume, or remove the anchor to begin anew", ErrAnchor)
 		case ok:
-			s.restart.Anchor = m.compare(s.env.id, s.head)
+			s.restart.Anchor = m.compare(s.id, s.head)
 			next.generation = max(next.generation, m.generation+1)
 			next.commit = max(next.commit, m.commit)
 		case s.restart.Fresh:
@@ -183,7 +183,7 @@ func (s *Store) begin(batch Batch, o Options) error {
 
 // writeAnchor tells the anchor what is durable. The caller holds the commit slot or is alone.
 func (s *Store) writeAnchor() error {
-	m := anchorMark{id: s.env.id, generation: s.head.generation, commit: s.head.commit, clean: s.head.clean}
+	m := anchorMark{id: s.id, generation: s.head.generation, commit: s.head.commit, clean: s.head.clean}
 	if err := s.anchor.Store(m.marshal(s.keys)); err != nil {
 		s.anchorErr = fmt.Errorf("%w: %w", ErrAnchor, err)
 		return s.anchorErr

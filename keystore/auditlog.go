@@ -89,14 +89,14 @@ func (a auditReader) internal(n Name) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, _, err := a.s.env.open(n, sealed)
+	plain, _, err := a.s.env().open(n, sealed)
 	return plain, err
 }
 
 // scan calls fn for the records after number from.
 func (a auditReader) scan(from uint64, fn func(seq uint64, code [32]byte, record []byte) error) error {
 	return a.r.Scan(internalKey(auditKind), auditName(from), func(n Name, sealed []byte) error {
-		plain, _, err := a.s.env.open(n, sealed)
+		plain, _, err := a.s.env().open(n, sealed)
 		if err != nil {
 			return err
 		}

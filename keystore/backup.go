@@ -98,7 +98,7 @@ func (m *Manifest) describe(a auditReader) error {
 	if err != nil {
 		return err
 	}
-	m.fill(a.s.env.id, h)
+	m.fill(a.s.id, h)
 	return nil
 }
 

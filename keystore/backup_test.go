@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
 func filledFor(t testing.TB) (*Memory, *Store) {
 	t.Helper()
 	m := NewMemory()
-	s, err := Open(m, Options{DataKey: dataKey(1)})
+	s, err := Open(m, Options{DataKey: dataKey(1), Rand: rand.NewChaCha8([32]byte{})}) // the same store in every process
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-
-	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // backupReader reads a backup and authenticates it.
@@ -137,18 +135,8 @@ func (b *backupReader) learn(op Op) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrBackup, err)
 	}
-	dataKey := b.o.DataKey.Clone()
-	if b.o.Wrapper != nil {
-		if dataKey, err = b.o.Wrapper.Unwrap(b.raw[wrappedName], h.id[:]); err != nil {
-			return err
-		}
-	}
-	defer dataKey.Wipe()
-	if b.keys, err = deriveKeys(dataKey, h.id); err != nil {
+	if b.keys, err = h.unlock(b.raw[wrappedName], b.o); err != nil {
 		return err
-	}
-	if !secret.Bytes(h.check[:]).Equal(b.keys.check) {
-		return fmt.Errorf("%w: the backup is sealed under another one", ErrWrongKey)
 	}
 	b.env = envelope{key: b.keys.seal, id: h.id}
 	b.sum = hmac.New(sha256.New, b.keys.backup)

@@ -14,7 +14,7 @@ func (s *Store) Check(bad func(n Name, err error)) (records uint64, err error) {
 				_, err = parseHeader(v)
 			case wrappedName: // only its wrapper can open it
 			default:
-				_, _, err = s.env.open(n, v)
+				_, _, err = s.env().open(n, v)
 			}
 			if err != nil {
 				bad(n, err)

@@ -108,7 +108,7 @@ func (s *Store) sealValue(n Name, version uint64, plain []byte) ([]byte, error) 
 	if _, err := io.ReadFull(s.rand, nonce[:]); err != nil {
 		return nil, fmt.Errorf("%w: no random bytes: %w", ErrNotApplied, err)
 	}
-	return s.env.seal(n, version, nonce, plain)
+	return s.env().seal(n, version, nonce, plain)
 }
 
 // fence makes the store refuse everything from now on, and returns why.

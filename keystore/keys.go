@@ -19,10 +19,12 @@ const DataKeySize = 32
 
 // keys are what the data key gives: one key per purpose, bound to this store by its identity as HKDF salt.
 type keys struct {
+	data                               secret.Bytes // the data key itself
 	seal, audit, anchor, index, backup secret.Bytes
 	check                              secret.Bytes // not a key: tells a wrong data key from corrupt data; stored in the open
 }
 
+// deriveKeys takes possession of dataKey.
 func deriveKeys(dataKey secret.Bytes, id storeID) (*keys, error) {
 	if len(dataKey) != DataKeySize {
 		return nil, fmt.Errorf("keystore: data key has %d bytes, want %d", len(dataKey), DataKeySize)
@@ -31,7 +33,7 @@ func deriveKeys(dataKey secret.Bytes, id storeID) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keystore: derive keys: %w", err)
 	}
-	k := new(keys)
+	k := &keys{data: dataKey}
 	for _, p := range []struct {
 		label string
 		to    *secret.Bytes
@@ -50,7 +52,7 @@ func deriveKeys(dataKey secret.Bytes, id storeID) (*keys, error) {
 }
 
 func (k *keys) wipe() {
-	for _, b := range []secret.Bytes{k.seal, k.audit, k.anchor, k.backup} {
+	for _, b := range []secret.Bytes{k.data, k.seal, k.audit, k.anchor, k.backup} {
 		b.Wipe()
 	}
 }
@@ -75,6 +77,9 @@ type envelope struct {
 	key secret.Bytes
 	id  storeID
 }
+
+// env returns what seals values of the store.
+func (s *Store) env() envelope { return envelope{key: s.keys.seal, id: s.id} }
 
 const (
 	sealFormat   = 1

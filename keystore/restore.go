@@ -91,15 +91,11 @@ func (w *restorer) finish(o Options) error {
 	if err != nil {
 		return err
 	}
-	s.env.id = h.id
-	if s.dataKey, err = unwrapBlob(byName[wrappedName], o, h.id); err != nil {
+	if err := s.unlock(h, byName[wrappedName], o); err != nil {
 		return err
 	}
-	defer s.dataKey.Wipe()
-	if err := s.derive(); err != nil {
-		return err
-	}
-	plain, _, err := s.env.open(headName, byName[headName])
+	defer s.keys.wipe()
+	plain, _, err := s.env().open(headName, byName[headName])
 	if err != nil {
 		return err
 	}

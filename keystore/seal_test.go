@@ -72,7 +72,7 @@ func TestSealing(t *testing.T) {
 		m, s := filled(t)
 		_ = m.View(func(r BackendReader) error {
 			return r.Scan("", "", func(n Name, v []byte) error {
-				if bytes.Contains(v, []byte("secret")) || bytes.Contains(v, s.dataKey) || bytes.Contains(v, s.keys.seal) {
+				if bytes.Contains(v, []byte("secret")) || bytes.Contains(v, s.keys.data) || bytes.Contains(v, s.keys.seal) {
 					t.Errorf("%v is readable", n)
 				}
 				return nil
@@ -162,10 +162,13 @@ func TestSealing(t *testing.T) {
 		show(s)
 		show(s.Sequence(Key("seq")))
 		show(Options{DataKey: dataKey('K')})
-		show(s.env)
+		show(s.env())
+		show(struct{ s *Store }{s})
+		show(&struct{ s *Store }{s})
+		show(struct{ q *SeqStore }{s.Sequence(Key("seq"))})
 		_ = s.View(func(r Reader) error { show(r); return nil })
 		_ = s.Update(context.Background(), func(tx *Tx) error { show(tx); return nil })
-		for _, k := range []secret.Bytes{s.dataKey, s.keys.seal, s.keys.audit, s.keys.anchor, s.keys.index, s.keys.backup} {
+		for _, k := range []secret.Bytes{s.keys.data, s.keys.seal, s.keys.audit, s.keys.anchor, s.keys.index, s.keys.backup} {
 			for _, f := range []string{"%s", "%x", "%X", "%v", "%d"} {
 				text := fmt.Sprintf(f, []byte(k))
 				if text = strings.Trim(text, "[]"); strings.Contains(out.String(), text) {

@@ -94,7 +94,7 @@ func (tx *Tx) ReserveSequence(name Name, upTo uint64) error {
 
 // readSequence returns the stored high-water mark, a record of 8 bytes. ErrSequenceLost when it was written before the data is known to be complete.
 func (s *Store) readSequence(r BackendReader, name Name) (uint64, error) {
-	b, version, err := getVersion(r, s.env, name)
+	b, version, err := getVersion(r, s.env(), name)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil
 	}

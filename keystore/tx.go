@@ -36,7 +36,7 @@ func (tx *Tx) Get(n Name) ([]byte, error) {
 		tx.peeked = true
 		return fromOverlay(n, v)
 	}
-	return getSealed(tx.r, tx.s.env, n)
+	return getSealed(tx.r, tx.s.env(), n)
 }
 
 func fromOverlay(n Name, v []byte) ([]byte, error) {
@@ -87,7 +87,7 @@ func (tx *Tx) ScanAfter(prefix, after Name, fn func(n Name, value []byte) error)
 		if n.internal() {
 			return nil
 		}
-		v, _, err := tx.s.env.open(n, sealed)
+		v, _, err := tx.s.env().open(n, sealed)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ type view struct {
 	r BackendReader
 }
 
-func (v view) Get(n Name) ([]byte, error) { return getSealed(v.r, v.s.env, n) }
+func (v view) Get(n Name) ([]byte, error) { return getSealed(v.r, v.s.env(), n) }
 
 func (v view) Scan(prefix Name, fn func(Name, []byte) error) error {
 	return v.ScanAfter(prefix, "", fn)
@@ -39,7 +39,7 @@ func (v view) ScanAfter(prefix, after Name, fn func(Name, []byte) error) error {
 		if n.internal() {
 			return nil
 		}
-		value, _, err := v.s.env.open(n, sealed)
+		value, _, err := v.s.env().open(n, sealed)
 		if err != nil {
 			return err
 		}

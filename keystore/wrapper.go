@@ -2,7 +2,6 @@ package keystore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/cohort-iot/cohort/internal/secret"
@@ -21,7 +20,7 @@ var wrappedName = internalKey("wrapped-key")
 // Rewrap wraps the data key anew, under another wrapper or the same one, and makes that durable: the old key file or passphrase opens this store no longer.
 // Copies and backups made before still open with the old one.
 func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
-	blob, err := w.Wrap(s.dataKey, s.env.id[:])
+	blob, err := w.Wrap(s.keys.data, s.id[:])
 	if err != nil {
 		return fmt.Errorf("keystore: rewrap: %w", err)
 	}
@@ -32,22 +31,31 @@ func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
 	})
 }
 
-// unwrap finds the data key of an existing store.
-func unwrap(r BackendReader, o Options, id storeID) (secret.Bytes, error) {
-	blob, err := r.Get(wrappedName)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, err
-	}
-	return unwrapBlob(blob, o, id)
+// unlock takes the data key that o gives directly, or the one in the blob, which is nil when there is none, and derives the keys. ErrWrongKey.
+func (s *Store) unlock(h header, blob []byte, o Options) (err error) {
+	s.id = h.id
+	s.keys, err = h.unlock(blob, o)
+	return err
 }
 
-// unwrapBlob returns the data key that o gives directly, or the one in the blob, which is nil when there is none.
-func unwrapBlob(blob []byte, o Options, id storeID) (secret.Bytes, error) {
-	if o.DataKey != nil {
-		return o.DataKey.Clone(), nil
+func (h header) unlock(blob []byte, o Options) (*keys, error) {
+	dataKey := o.DataKey.Clone()
+	if o.Wrapper != nil {
+		if blob == nil {
+			return nil, fmt.Errorf("%w: it has no wrapped data key; it was made with a data key given directly", ErrWrongKey)
+		}
+		var err error
+		if dataKey, err = o.Wrapper.Unwrap(blob, h.id[:]); err != nil {
+			return nil, err
+		}
 	}
-	if blob == nil {
-		return nil, fmt.Errorf("%w: it has no wrapped data key; it was made with a data key given directly", ErrWrongKey)
+	k, err := deriveKeys(dataKey, h.id)
+	if err != nil {
+		return nil, err
 	}
-	return o.Wrapper.Unwrap(blob, id[:])
+	if !secret.Bytes(h.check[:]).Equal(k.check) {
+		k.wipe()
+		return nil, fmt.Errorf("%w: give the key that this store was made with", ErrWrongKey)
+	}
+	return k, nil
 }

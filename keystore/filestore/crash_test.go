@@ -13,7 +13,13 @@ import (
 
 var counter = keystore.Key("counter")
 
-// workload opens a store on the disk and counts until the disk crashes or n is reached. It returns the last count that Update acknowledged.
+// block is how many sequence numbers the workload reserves at a time.
+const block = 10
+
+var sequence = keystore.Key("sequence")
+
+// workload opens a store on the disk and counts until the disk crashes or n is reached. It returns the last count that Update acknowledged; each
+// count comes with a block of sequence numbers, so that 10 times the count have been used.
 func workload(d *simdisk.Disk, n int) (acknowledged int, err error) {
 	b, err := open(d, "store", Options{})
 	if err != nil {
@@ -23,7 +29,11 @@ func workload(d *simdisk.Disk, n int) (acknowledged int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	q := s.Sequence(sequence)
 	for i := 1; i <= n; i++ {
+		if err := q.Reserve(context.Background(), uint64(i*block)); err != nil {
+			return acknowledged, err
+		}
 		err := s.Update(context.Background(), func(tx *keystore.Tx) error {
 			if err := tx.Audit(fmt.Append(nil, i)); err != nil {
 				return err
@@ -66,6 +76,13 @@ func verify(d *simdisk.Disk, acknowledged int) error {
 	if found != acknowledged && found != acknowledged+1 {
 		return fmt.Errorf("%d was acknowledged, %d is on the disk", acknowledged, found)
 	}
+	high, err := s.Sequence(sequence).High(context.Background())
+	if err != nil {
+		return err
+	}
+	if high < uint64(acknowledged)*block {
+		return fmt.Errorf("sequence numbers from %d on would be used again", high)
+	}
 	records, _, err := s.AuditVerify()
 	if err == nil && records != uint64(found) {
 		err = fmt.Errorf("count is %d, audit log has %d records", found, records)
@@ -104,7 +121,7 @@ func crashes(t *testing.T, plant func(*simdisk.Disk)) error {
 }
 
 func TestCrash(t *testing.T) {
-	t.Run("every crash leaves the state before or after the commit, nothing acknowledged is lost", func(t *testing.T) {
+	t.Run("OS-B.1.1-2 every crash leaves the state before or after the commit, nothing acknowledged is lost, no sequence number comes again", func(t *testing.T) {
 		if err := crashes(t, func(*simdisk.Disk) {}); err != nil {
 			t.Fatal(err)
 		}
