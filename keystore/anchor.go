@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// Anchor keeps a few bytes (at most MaxAnchor) outside the data directory, on a medium that is not rolled back with it. Package anchorfile has one in a file.
+// Anchor keeps a few bytes (at most MaxAnchor) outside the data directory, on a medium that is not rolled back with it.
+// Package anchorfile has one in a file.
 type Anchor interface {
 	// Load returns the bytes stored last, nil if there are none.
 	Load() ([]byte, error)
@@ -71,8 +72,8 @@ type Restart struct {
 	Anchor AnchorState
 }
 
-// Continuous tells whether the data is provably what the program before had made durable last (up to AnchorEvery commits, unless it was a clean stop). Only then
-// may keys, sequence numbers and associations be used on.
+// Continuous tells whether the data is provably what the program before had made durable last (up to AnchorEvery
+// commits, unless it was a clean stop). Only then may keys, sequence numbers and associations be used on.
 func (r Restart) Continuous() bool { return r.Anchor == AnchorMatches && !r.Restored && !r.Doubtful }
 
 // Restart says what was known at opening.
@@ -192,8 +193,8 @@ func (s *Store) writeAnchor() error {
 	return nil
 }
 
-// AnchorErr returns the failure of the last write of the anchor, nil if it succeeded or there is no anchor. The store goes on without; a rollback may
-// then stay unnoticed, or a later opening find the anchor behind.
+// AnchorErr returns the failure of the last write of the anchor, nil if it succeeded or there is no anchor. The store
+// goes on without; a rollback may then stay unnoticed, or a later opening find the anchor behind.
 func (s *Store) AnchorErr() error {
 	s.slot <- struct{}{}
 	defer func() { <-s.slot }()

@@ -61,7 +61,7 @@ func TestAnchor(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 	})
-	t.Run("GO-2.6.1-1 data from before the last start is noticed, and its sequence numbers are refused for good", func(t *testing.T) {
+	t.Run("data from before the last start is noticed, and its sequence numbers are refused for good", func(t *testing.T) {
 		m := boot(t)
 		seq := keystore.Key("seq")
 		must(t, m.s.Sequence(seq).Reserve(ctx, 100))

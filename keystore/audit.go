@@ -9,8 +9,8 @@ const auditKind = "audit"
 
 func auditName(seq uint64) Name { return internalKey(auditKind, seq) }
 
-// chain gives the authentication code of one audit record: HMAC-SHA-256 under a key that only the audit log uses, over the code of the record before it, its
-// number and its bytes. The first record follows 32 zero bytes.
+// chain gives the authentication code of one audit record: HMAC-SHA-256 under a key that only the audit log uses, over
+// the code of the record before it, its number and its bytes. The first record follows 32 zero bytes.
 func (s *Store) chain(before [32]byte, seq uint64, record []byte) (out [32]byte) {
 	copy(out[:], mac(s.keys.audit, before[:], binary.BigEndian.AppendUint64(nil, seq), record))
 	return out

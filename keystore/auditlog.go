@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Checkpoint is one point of the audit chain that can be kept elsewhere: as long as the log holds the record of that number, AuditVerify shows that everything up
-// to it is unchanged. It contains no secret.
+// Checkpoint is one point of the audit chain that can be kept elsewhere: as long as the log holds the record of that
+// number, AuditVerify shows that everything up to it is unchanged. It contains no secret.
 type Checkpoint struct {
 	// Seq is the number of the last audit record covered, 0 for an empty log.
 	Seq uint64
@@ -36,7 +36,8 @@ func ParseCheckpoint(s string) (c Checkpoint, err error) {
 	return c, nil
 }
 
-// prunedName holds the checkpoint at which the log begins after pruning: number (8 bytes) | code (32). Without it the log begins at record 1.
+// prunedName holds the checkpoint at which the log begins after pruning: number (8 bytes) | code (32). Without it the
+// log begins at record 1.
 var prunedName = internalKey("audit-pruned")
 
 func (c Checkpoint) marshal() []byte {
@@ -108,8 +109,8 @@ func (a auditReader) scan(from uint64, fn func(seq uint64, code [32]byte, record
 	})
 }
 
-// AuditScan calls fn for each audit record whose number is at least from, in order; numbers begin at 1. The record belongs to fn; ErrStop ends the scan. Records before
-// the one that AuditRange reports were pruned.
+// AuditScan calls fn for each audit record whose number is at least from, in order; numbers begin at 1. The record
+// belongs to fn; ErrStop ends the scan. Records before the one that AuditRange reports were pruned.
 func (s *Store) AuditScan(from uint64, fn func(seq uint64, record []byte) error) error {
 	err := s.viewAudit(func(a auditReader) error {
 		return a.scan(max(from, 1)-1, func(seq uint64, _ [32]byte, record []byte) error { return fn(seq, record) })
@@ -138,9 +139,11 @@ func (s *Store) AuditCheckpoint() (c Checkpoint, err error) {
 	return c, err
 }
 
-// AuditVerify follows the whole chain, from where pruning left it to its end, and compares it with checkpoints that were kept outside. ErrAuditBroken, with the number of the
-// record, when a record is missing, changed or out of order, when the end is not the one the store committed last, or when a checkpoint differs or lies beyond the end. Checkpoints older than the
-// pruning cannot be compared, and count as not compared. It returns how many records and checkpoints were compared.
+// AuditVerify follows the whole chain, from where pruning left it to its end, and compares it with checkpoints that were
+// kept outside. ErrAuditBroken, with the number of the record, when a record is missing, changed or out of order, when
+// the end is not the one the store committed last, or when a checkpoint differs or lies beyond the end. Checkpoints
+// older than the pruning cannot be compared, and count as not compared. It returns how many records and checkpoints were
+// compared.
 func (s *Store) AuditVerify(known ...Checkpoint) (records, checkpoints uint64, err error) {
 	err = s.viewAudit(func(a auditReader) error {
 		at := a.pruned
@@ -186,8 +189,9 @@ func (s *Store) AuditVerify(known ...Checkpoint) (records, checkpoints uint64, e
 	return records, checkpoints, err
 }
 
-// AuditPrune removes the records up to and including number upTo and keeps a checkpoint in their place, so that the rest still verifies. It works in several commits and may
-// be repeated after an interruption. It returns how many records it removed.
+// AuditPrune removes the records up to and including number upTo and keeps a checkpoint in their place, so that the rest
+// still verifies. It works in several commits and may be repeated after an interruption. It returns how many records it
+// removed.
 func (s *Store) AuditPrune(ctx context.Context, upTo uint64) (removed uint64, err error) {
 	for {
 		n, more, err := s.pruneSome(ctx, upTo)

@@ -10,9 +10,9 @@ import (
 	"io"
 )
 
-// A backup is: magic (16 bytes) | records as stored, sealed, each length of the name (2) | name | length of the value (4) | value: the header, the wrapped
-// key if there is one, then all others in ascending order of names | a zero length (2) | number of records (8) | HMAC-SHA-256 of all that under a key that
-// only backups use (32).
+// A backup is: magic (16 bytes) | records as stored, sealed, each length of the name (2) | name | length of the value
+// (4) | value: the header, the wrapped key if there is one, then all others in ascending order of names | a zero length
+// (2) | number of records (8) | HMAC-SHA-256 of all that under a key that only backups use (32).
 const (
 	backupMagic    = "cohort-backup 1\n"
 	maxBackupName  = 1 + maxKind + 1 + 8*maxIDs
@@ -29,7 +29,8 @@ type Manifest struct {
 	AuditSeq   uint64 // last audit record it contains
 }
 
-// Backup writes one consistent state of the store, while it works on. What it writes is as sealed as the store, and opens with the key file or passphrase of now.
+// Backup writes one consistent state of the store, while it works on. What it writes is as sealed as the store, and
+// opens with the key file or passphrase of now.
 func (s *Store) Backup(w io.Writer) (m Manifest, err error) {
 	err = s.viewRaw(func(r BackendReader) error {
 		h := hmac.New(sha256.New, s.keys.backup)

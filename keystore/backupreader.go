@@ -25,7 +25,8 @@ type backupReader struct {
 	head    head
 }
 
-// VerifyBackup reads a whole backup and checks that it is complete, unchanged, and opens with the key in o (DataKey or Wrapper; the rest is ignored). ErrBackup, ErrWrongKey.
+// VerifyBackup reads a whole backup and checks that it is complete, unchanged, and opens with the key in o (DataKey or
+// Wrapper; the rest is ignored). ErrBackup, ErrWrongKey.
 func VerifyBackup(r io.Reader, o Options) (Manifest, error) {
 	return readBackup(r, o, func(Op) error { return nil })
 }

@@ -2,8 +2,9 @@ package keystore
 
 import "errors"
 
-// Check opens every record of the store and follows the audit chain, in one consistent state, while the store works on. It calls bad for each record that does not
-// open, and returns how many records it has read; the error is of the backend or of the audit chain.
+// Check opens every record of the store and follows the audit chain, in one consistent state, while the store works on.
+// It calls bad for each record that does not open, and returns how many records it has read; the error is of the backend
+// or of the audit chain.
 func (s *Store) Check(bad func(n Name, err error)) (records uint64, err error) {
 	err = s.viewRaw(func(r BackendReader) error {
 		return r.Scan("", "", func(n Name, v []byte) error {

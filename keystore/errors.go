@@ -42,8 +42,8 @@ var (
 	ErrAnchor = errors.New("keystore: anchor failed")
 	// ErrSequenceConflict says that a block of sequence numbers was reserved by somebody else, or backwards.
 	ErrSequenceConflict = errors.New("keystore: sequence numbers already reserved")
-	// ErrSequenceLost says that a sequence record was written before a rollback or a restore that was noticed: numbers beyond it may have been used, so it
-	// serves no longer. New keys are the way out.
+	// ErrSequenceLost says that a sequence record was written before a rollback or a restore that was noticed: numbers
+	// beyond it may have been used, so it serves no longer. New keys are the way out.
 	ErrSequenceLost = errors.New("keystore: sequence numbers may be older than those used")
 	// ErrBackup says that a backup is damaged, cut off, or not one.
 	ErrBackup = errors.New("keystore: backup does not verify")

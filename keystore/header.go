@@ -16,8 +16,8 @@ const (
 	headerSize   = len(headerMagic) + 1 + 16 + checkSize + 8
 )
 
-// header is the one record that is not sealed: magic (16 bytes) | format (1) | identity (16) | key check (16) | SHA-256 of all that, first 8 bytes.
-// It never changes while the store lives.
+// header is the one record that is not sealed: magic (16 bytes) | format (1) | identity (16) | key check (16) | SHA-256
+// of all that, first 8 bytes. It never changes while the store lives.
 type header struct {
 	id    storeID
 	check [checkSize]byte // of the data key

@@ -71,8 +71,9 @@ func mac(key secret.Bytes, parts ...[]byte) []byte {
 
 // envelope seals values of one store.
 //
-// A sealed value is format (1 byte, 1) | version (8 bytes: the commit that wrote it) | nonce (24) | XChaCha20-Poly1305 ciphertext with its 16-byte tag; the
-// associated data are the text "cohort record 1", the identity of the store, the version and the name.
+// A sealed value is format (1 byte, 1) | version (8 bytes: the commit that wrote it) | nonce (24) | XChaCha20-Poly1305
+// ciphertext with its 16-byte tag; the associated data are the text "cohort record 1", the identity of the store, the
+// version and the name.
 type envelope struct {
 	key secret.Bytes
 	id  storeID

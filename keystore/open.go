@@ -11,8 +11,9 @@ import (
 
 var headerName = internalKey("header")
 
-// Open opens the store in b, or makes a new one if b is empty, and takes possession of b: Close closes it. After an error b is still the
-// caller's. It counts a generation and makes that durable before it returns. Errors: ErrWrongKey, ErrCorrupt, ErrNewerSchema, ErrOlderSchema, ErrAnchor, ErrEmpty.
+// Open opens the store in b, or makes a new one if b is empty, and takes possession of b: Close closes it. After an
+// error b is still the caller's. It counts a generation and makes that durable before it returns. Errors: ErrWrongKey,
+// ErrCorrupt, ErrNewerSchema, ErrOlderSchema, ErrAnchor, ErrEmpty.
 func Open(b Backend, o Options) (*Store, error) {
 	if b == nil || (o.DataKey == nil) == (o.Wrapper == nil) {
 		return nil, errors.New("keystore: open: give a backend, and either a data key or a wrapper")

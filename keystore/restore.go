@@ -13,9 +13,11 @@ const (
 	restoreCommits     = 1 << 32
 )
 
-// Restore writes a backup into an empty backend. It reads r twice: first all of it is verified, then written. The restored store says Restart.Restored until an effect settles that, and
-// its sequence records are refused (ErrSequenceLost): numbers, identifiers and keys given out after the backup are unknown, so the application must advance its
-// counters and replace its keys before it serves. An interrupted Restore leaves a backend that Open refuses as corrupt. Of o, DataKey or Wrapper and Rand are used.
+// Restore writes a backup into an empty backend. It reads r twice: first all of it is verified, then written. The
+// restored store says Restart.Restored until an effect settles that, and its sequence records are refused
+// (ErrSequenceLost): numbers, identifiers and keys given out after the backup are unknown, so the application must
+// advance its counters and replace its keys before it serves. An interrupted Restore leaves a backend that Open refuses
+// as corrupt. Of o, DataKey or Wrapper and Rand are used.
 func Restore(ctx context.Context, r io.ReadSeeker, b Backend, o Options) (Manifest, error) {
 	m, err := VerifyBackup(r, o)
 	if err != nil {

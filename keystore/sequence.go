@@ -8,11 +8,14 @@ import (
 	"sync"
 )
 
-// SeqStore keeps the sequence numbers of one sender: which numbers may have been used. Numbers are taken in blocks, so that one commit serves many messages
-// (RFC 8613, Appendix B.1.1, with the stored value as the next number to use after a restart).
+// SeqStore keeps the sequence numbers of one sender: which numbers may have been used. Numbers are taken in blocks, so
+// that one commit serves many messages (RFC 8613, Appendix B.1.1, with the stored value as the next number to use after
+// a restart).
 //
-// At the start, High gives the first number that was certainly never used. Before a number is used, Reserve must have returned nil for a value above it. What
-// an interrupted Reserve asked for may be skipped, never used twice. A record from before a noticed rollback or a restore is refused (ErrSequenceLost). One SeqStore per record and process: a second one that reserves makes the first fail.
+// At the start, High gives the first number that was certainly never used. Before a number is used, Reserve must have
+// returned nil for a value above it. What an interrupted Reserve asked for may be skipped, never used twice. A record
+// from before a noticed rollback or a restore is refused (ErrSequenceLost). One SeqStore per record and process: a
+// second one that reserves makes the first fail.
 type SeqStore struct {
 	s    *Store
 	name Name
@@ -22,7 +25,8 @@ type SeqStore struct {
 	high  uint64 // as stored, when known
 }
 
-// Sequence returns the sequence numbers kept in a record. The name must belong to one epoch of keys: when a record is deleted, its numbers begin again at 0.
+// Sequence returns the sequence numbers kept in a record. The name must belong to one epoch of keys: when a record is
+// deleted, its numbers begin again at 0.
 func (s *Store) Sequence(name Name) *SeqStore { return &SeqStore{s: s, name: name} }
 
 // High returns the first number that was never reserved, 0 for a record that does not exist.
@@ -47,8 +51,9 @@ func (q *SeqStore) load() (uint64, error) {
 	return q.high, err
 }
 
-// Reserve makes the numbers below upTo usable for this sender; when it returns nil that is durable. ErrSequenceConflict when upTo is not above what is
-// reserved already, or when somebody else has reserved since this SeqStore read the record. After an error no number of the new block may be used.
+// Reserve makes the numbers below upTo usable for this sender; when it returns nil that is durable. ErrSequenceConflict
+// when upTo is not above what is reserved already, or when somebody else has reserved since this SeqStore read the
+// record. After an error no number of the new block may be used.
 func (q *SeqStore) Reserve(ctx context.Context, upTo uint64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -92,7 +97,8 @@ func (tx *Tx) ReserveSequence(name Name, upTo uint64) error {
 	return tx.Put(name, binary.BigEndian.AppendUint64(nil, upTo))
 }
 
-// readSequence returns the stored high-water mark, a record of 8 bytes. ErrSequenceLost when it was written before the data is known to be complete.
+// readSequence returns the stored high-water mark, a record of 8 bytes. ErrSequenceLost when it was written before the
+// data is known to be complete.
 func (s *Store) readSequence(r BackendReader, name Name) (uint64, error) {
 	b, version, err := getVersion(r, s.env(), name)
 	if errors.Is(err, ErrNotFound) {

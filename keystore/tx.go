@@ -149,8 +149,8 @@ func (tx *Tx) Audit(record []byte) error {
 // one more write; without it the anchor follows at a distance. No effect when the store has no anchor.
 func (tx *Tx) Anchor() { tx.anchor = true }
 
-// Settle says that this effect remedies what Restart reported: Restored and Doubtful are false from the next opening on. It belongs into the effect that
-// completes the remedy (groups rekeyed, associations dropped). It implies Anchor.
+// Settle says that this effect remedies what Restart reported: Restored and Doubtful are false from the next opening on.
+// It belongs into the effect that completes the remedy (groups rekeyed, associations dropped). It implies Anchor.
 func (tx *Tx) Settle() { tx.settle, tx.anchor = true, true }
 
 func (tx *Tx) within() error {

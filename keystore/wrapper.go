@@ -7,8 +7,9 @@ import (
 	"github.com/cohort-iot/cohort/internal/secret"
 )
 
-// KeyWrapper protects the data key at rest. Package seal has wrappers over a key file, a passphrase file and a systemd credential. The id is the identity of
-// the store and must be bound to the result, so that a wrapped key cannot be moved to another store.
+// KeyWrapper protects the data key at rest. Package seal has wrappers over a key file, a passphrase file and a systemd
+// credential. The id is the identity of the store and must be bound to the result, so that a wrapped key cannot be moved
+// to another store.
 type KeyWrapper interface {
 	Wrap(dataKey secret.Bytes, id []byte) ([]byte, error)
 	// Unwrap returns ErrWrongKey when the blob was wrapped under another key, ErrCorrupt when it was changed.
@@ -17,8 +18,8 @@ type KeyWrapper interface {
 
 var wrappedName = internalKey("wrapped-key")
 
-// Rewrap wraps the data key anew, under another wrapper or the same one, and makes that durable: the old key file or passphrase opens this store no longer.
-// Copies and backups made before still open with the old one.
+// Rewrap wraps the data key anew, under another wrapper or the same one, and makes that durable: the old key file or
+// passphrase opens this store no longer. Copies and backups made before still open with the old one.
 func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
 	blob, err := w.Wrap(s.keys.data, s.id[:])
 	if err != nil {
@@ -31,7 +32,8 @@ func (s *Store) Rewrap(ctx context.Context, w KeyWrapper) error {
 	})
 }
 
-// unlock takes the data key that o gives directly, or the one in the blob, which is nil when there is none, and derives the keys. ErrWrongKey.
+// unlock takes the data key that o gives directly, or the one in the blob, which is nil when there is none, and derives
+// the keys. ErrWrongKey.
 func (s *Store) unlock(h header, blob []byte, o Options) (err error) {
 	s.id = h.id
 	s.keys, err = h.unlock(blob, o)

@@ -20,8 +20,8 @@ type File struct {
 
 var _ keystore.Anchor = (*File)(nil)
 
-// Open prepares the anchor in the file; it is made at the first write. dataDir is the directory of the store, which must exist: an anchor inside it is refused, as are open
-// permissions (keystore.ErrInsecure).
+// Open prepares the anchor in the file; it is made at the first write. dataDir is the directory of the store, which must
+// exist: an anchor inside it is refused, as are open permissions (keystore.ErrInsecure).
 func Open(path, dataDir string) (*File, error) {
 	if err := guard.Dir(path); err != nil {
 		return nil, err

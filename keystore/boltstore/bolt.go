@@ -107,7 +107,12 @@ func openError(path string, err error) error {
 
 // full tells whether space is missing. bbolt gives the cause of a failed growth as text only.
 func full(err error) bool {
-	return strings.HasPrefix(err.Error(), "file resize error: ") || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) || errors.Is(err, berrors.ErrMaxSizeReached)
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, berrors.ErrMaxSizeReached} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return strings.HasPrefix(err.Error(), "file resize error: ")
 }
 
 // View implements keystore.Backend over one read transaction.

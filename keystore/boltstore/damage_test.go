@@ -13,7 +13,8 @@ import (
 	"github.com/cohort-iot/cohort/keystore/keystoretest"
 )
 
-// TestDamage changes the data file at random. Whatever is changed: the program does not crash, and no read gives a value that was not written.
+// TestDamage changes the data file at random. Whatever is changed: the program does not crash, and no read gives a value
+// that was not written.
 func TestDamage(t *testing.T) {
 	path := newPath(t)
 	s := keystoretest.Open(t, openAt(t, path))

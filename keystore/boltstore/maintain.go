@@ -13,8 +13,9 @@ import (
 	"github.com/cohort-iot/cohort/keystore/internal/guard"
 )
 
-// Check reads every page of the file and compares it with the tree and the list of free pages. ErrCorrupt with the first faults found. It takes as long as
-// reading the file does; commits go on meanwhile. What the records hold is checked by keystore.Store.Check.
+// Check reads every page of the file and compares it with the tree and the list of free pages. ErrCorrupt with the first
+// faults found. It takes as long as reading the file does; commits go on meanwhile. What the records hold is checked by
+// keystore.Store.Check.
 func (b *Backend) Check() error {
 	return b.db.View(func(tx *bbolt.Tx) error {
 		var found []error
@@ -35,8 +36,8 @@ func (b *Backend) Check() error {
 // compactBatch is the size of one transaction of the copy, in bytes.
 const compactBatch = 4 << 20
 
-// Compact writes the file anew without its free pages, and returns the sizes before and after, in bytes. The store must not be open anywhere: keystore.ErrHeld.
-// An interruption leaves the old file.
+// Compact writes the file anew without its free pages, and returns the sizes before and after, in bytes. The store must
+// not be open anywhere: keystore.ErrHeld. An interruption leaves the old file.
 func Compact(path string) (before, after int64, err error) {
 	b, err := Open(path)
 	if err != nil {

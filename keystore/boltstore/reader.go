@@ -10,7 +10,8 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// reader reads in one transaction. bbolt trusts its file and panics, or touches memory beyond it, when pages are damaged; reader makes that ErrCorrupt.
+// reader reads in one transaction. bbolt trusts its file and panics, or touches memory beyond it, when pages are
+// damaged; reader makes that ErrCorrupt.
 type reader struct{ b *bbolt.Bucket }
 
 var _ keystore.BackendReader = reader{}

@@ -18,8 +18,8 @@ const block = 10
 
 var sequence = keystore.Key("sequence")
 
-// workload opens a store on the disk and counts until the disk crashes or n is reached. It returns the last count that Update acknowledged; each
-// count comes with a block of sequence numbers, so that 10 times the count have been used.
+// workload opens a store on the disk and counts until the disk crashes or n is reached. It returns the last count that
+// Update acknowledged; each count comes with a block of sequence numbers, so that 10 times the count have been used.
 func workload(d *simdisk.Disk, n int) (acknowledged int, err error) {
 	b, err := open(d, "store", Options{})
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// The file: magic (16 bytes) | records, each length of the name (2) | name | length of the value (4) | value, in strictly ascending order of
-// names | SHA-256 of all that. Numbers are big endian.
+// The file: magic (16 bytes) | records, each length of the name (2) | name | length of the value (4) | value, in
+// strictly ascending order of names | SHA-256 of all that. Numbers are big endian.
 const (
 	magic    = "cohort-records 1"
 	overhead = len(magic) + sha256.Size

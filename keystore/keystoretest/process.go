@@ -22,8 +22,8 @@ const childEnv = "COHORT_KEYSTORE_TEST_CHILD"
 // workers count at the same time in the child process that is killed.
 const workers = 4
 
-// Child must be called by TestMain of a package that calls Files. It returns at once in the test itself; in the other process that Files starts
-// it does that one's work and ends it.
+// Child must be called by TestMain of a package that calls Files. It returns at once in the test itself; in the other
+// process that Files starts it does that one's work and ends it.
 func Child(open func(path string) (keystore.Backend, error)) {
 	what, path, ok := strings.Cut(os.Getenv(childEnv), " ")
 	if !ok {

@@ -8,8 +8,8 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// CheckPlace refuses a key file inside the data directory, where one copy takes both: keystore.ErrInsecure. The directory of the file and the data
-// directory must exist; symbolic links are followed.
+// CheckPlace refuses a key file inside the data directory, where one copy takes both: keystore.ErrInsecure. The
+// directory of the file and the data directory must exist; symbolic links are followed.
 func CheckPlace(keyFile, dataDir string) error {
 	dir, err := resolve(filepath.Dir(keyFile))
 	if err != nil {

@@ -33,12 +33,14 @@ type Wrapper struct {
 
 var _ keystore.KeyWrapper = (*Wrapper)(nil)
 
-// KeyFile wraps under a file of 32 bytes, or of 64 hexadecimal digits and a line end. Mode 0600 or stricter, keystore.ErrInsecure otherwise.
+// KeyFile wraps under a file of 32 bytes, or of 64 hexadecimal digits and a line end. Mode 0600 or stricter,
+// keystore.ErrInsecure otherwise.
 func KeyFile(path string) *Wrapper {
 	return &Wrapper{where: path, read: func() ([]byte, error) { return readPrivate(path) }}
 }
 
-// PassphraseFile wraps under a passphrase of at least 12 bytes, the contents of a file without its last line end, through argon2id (RFC 9106; 3 passes, 64 MiB, 4 lanes).
+// PassphraseFile wraps under a passphrase of at least 12 bytes, the contents of a file without its last line end,
+// through argon2id (RFC 9106; 3 passes, 64 MiB, 4 lanes).
 func PassphraseFile(path string) *Wrapper {
 	return &Wrapper{where: path, read: func() ([]byte, error) { return readPrivate(path) }, passphrase: true, cost: defaultKDF}
 }

@@ -17,8 +17,9 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// A wrapped key is: format (1 byte, 1) | method (1) | for a passphrase: salt (16), passes (4), KiB (4), lanes (1) | check of the wrapping key (8) | nonce (24) |
-// XChaCha20-Poly1305 of the data key (32 + 16) | SHA-256 of all that, first 8 bytes. Associated data: all before the nonce, and the identity of the store.
+// A wrapped key is: format (1 byte, 1) | method (1) | for a passphrase: salt (16), passes (4), KiB (4), lanes (1) |
+// check of the wrapping key (8) | nonce (24) | XChaCha20-Poly1305 of the data key (32 + 16) | SHA-256 of all that, first
+// 8 bytes. Associated data: all before the nonce, and the identity of the store.
 const (
 	format           = 1
 	methodKey        = 1

@@ -30,8 +30,9 @@ type File interface {
 // ErrUnchanged says that a file was certainly not replaced.
 var ErrUnchanged = errors.New("file not replaced")
 
-// Replace writes data to the file, durably. An error that wraps ErrUnchanged promises that the old contents are still there; after any other
-// error the old or the new are. The temporary file is name + ".new"; what a crash leaves of it is overwritten by the next Replace.
+// Replace writes data to the file, durably. An error that wraps ErrUnchanged promises that the old contents are still
+// there; after any other error the old or the new are. The temporary file is name + ".new"; what a crash leaves of it is
+// overwritten by the next Replace.
 func Replace(d Disk, name string, data []byte) error {
 	temp := name + ".new"
 	if err := write(d, temp, data); err != nil {

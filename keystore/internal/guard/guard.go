@@ -12,8 +12,8 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// Dir makes sure that the directory of the file exists, belongs to this user or root, and that nobody else can enter it. A missing one is made with mode 0700,
-// if its parent exists.
+// Dir makes sure that the directory of the file exists, belongs to this user or root, and that nobody else can enter it.
+// A missing one is made with mode 0700, if its parent exists.
 func Dir(file string) error {
 	dir := filepath.Dir(file)
 	if err := os.Mkdir(dir, 0o700); err == nil {

@@ -33,8 +33,8 @@ type Lock struct {
 	once sync.Once
 }
 
-// Acquire locks the data file by a lock file beside it (path + ".lock"), which names the holder. ErrHeld, with the holder's process id and program, when it is
-// locked already.
+// Acquire locks the data file by a lock file beside it (path + ".lock"), which names the holder. ErrHeld, with the
+// holder's process id and program, when it is locked already.
 func Acquire(path string) (*Lock, error) {
 	name := path + ".lock"
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)

@@ -1,7 +1,8 @@
 // Package simdisk is a directory in memory that forgets what was not synced, for crash tests.
 //
-// It stops at a chosen operation, and then gives every state that a disk may show after the crash: of the changes to the directory since its last
-// sync any first part may have survived; of a file that was not synced since it was written, nothing, a part, the right length in zeros, or all.
+// It stops at a chosen operation, and then gives every state that a disk may show after the crash: of the changes to the
+// directory since its last sync any first part may have survived; of a file that was not synced since it was written,
+// nothing, a part, the right length in zeros, or all.
 package simdisk
 
 import (
@@ -52,7 +53,8 @@ func (d *Disk) Ops() int { return d.ops }
 // Crashed tells whether the disk has stopped.
 func (d *Disk) Crashed() bool { return d.crashAt > 0 && d.ops >= d.crashAt }
 
-// step counts an operation and tells whether it is still done. The one at which the disk crashes is begun: its effect is pending, its result an error.
+// step counts an operation and tells whether it is still done. The one at which the disk crashes is begun: its effect is
+// pending, its result an error.
 func (d *Disk) step(do func()) error {
 	if d.Crashed() {
 		return ErrCrashed
