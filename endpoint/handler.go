@@ -17,25 +17,35 @@ func (e *Endpoint) handle(m message.Message, p Peer) (resp message.Message, pres
 	if e.cfg.Handler == nil {
 		return message.Message{Code: codes.NotFound}, true
 	}
-	ctx := &requestContext{Context: e.ctx, peer: p}
-	req := e.requests.AcquireMessage(ctx)
+	c := &call{}
+	c.ctx = requestContext{Context: e.ctx, peer: p}
+	req := e.requests.AcquireMessage(&c.ctx)
 	req.SetMessage(m)
-	w := &responseWriter{e: e, ctx: ctx, resp: e.messages.AcquireMessage(ctx)}
+	c.w = responseWriter{e: e, ctx: &c.ctx, resp: e.messages.AcquireMessage(&c.ctx)}
+	c.r = mux.Message{Message: req, RouteParams: &c.params}
 	defer func() {
 		if v := recover(); v != nil {
 			e.cfg.Log.Error("handler panicked", "panic", v, "stack", string(debug.Stack()))
 			resp, present = message.Message{Code: codes.InternalServerError}, true
 			return // the messages may still be in use: leave them to the collector
 		}
-		w.release(req)
+		c.w.release(req)
 	}()
-	e.cfg.Handler.ServeCOAP(w, &mux.Message{Message: req, RouteParams: new(mux.RouteParams)})
-	resp, err := w.response()
+	e.cfg.Handler.ServeCOAP(&c.w, &c.r)
+	resp, err := c.w.response()
 	if err != nil {
 		e.cfg.Log.Error("response body cannot be read", "error", err)
 		return message.Message{Code: codes.InternalServerError}, true
 	}
 	return resp, resp.Code != codes.Empty
+}
+
+// call is what one request needs, in one piece of memory.
+type call struct {
+	ctx    requestContext
+	w      responseWriter
+	r      mux.Message
+	params mux.RouteParams
 }
 
 // responseWriter is the mux.ResponseWriter of one request.
