@@ -76,6 +76,10 @@ type Config struct {
 	// NSTART is how many requests may be outstanding to one peer or one
 	// group. Further ones wait. Default 1.
 	NSTART int
+	// ProbingRate bounds what is sent in non-confirmable requests to a peer or
+	// group that does not answer, in bytes per second on average
+	// (RFC 7252, Section 4.7). Default 1.
+	ProbingRate int
 	// Leisure is the time over which answers to group requests are spread.
 	// Default 5 s.
 	Leisure time.Duration
@@ -109,7 +113,7 @@ func (c *Config) Validate() error {
 		{"Workers", c.Workers}, {"Queue", c.Queue}, {"PerPeer", c.PerPeer}, {"DedupEntries", c.DedupEntries},
 		{"DedupBytes", c.DedupBytes}, {"Exchanges", c.Exchanges}, {"ResponseQueue", c.ResponseQueue}, {"Parked", c.Parked},
 		{"ParkTime", int(c.ParkTime)}, {"ACKTimeout", int(c.ACKTimeout)}, {"MaxRetransmit", c.MaxRetransmit},
-		{"ACKDelay", int(c.ACKDelay)}, {"NSTART", c.NSTART}, {"Leisure", int(c.Leisure)},
+		{"ACKDelay", int(c.ACKDelay)}, {"NSTART", c.NSTART}, {"Leisure", int(c.Leisure)}, {"ProbingRate", c.ProbingRate},
 	} {
 		if f.n < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative", f.name))
@@ -172,6 +176,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxRetransmit, DefaultMaxRetransmit)
 	dur(&c.ACKDelay, defaultACKDelay)
 	def(&c.NSTART, DefaultNSTART)
+	def(&c.ProbingRate, defaultProbingRate)
 	dur(&c.Leisure, DefaultLeisure)
 	if c.Network == nil {
 		c.Network = UDP{}

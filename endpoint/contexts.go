@@ -10,23 +10,15 @@ import (
 	"sync"
 	"time"
 
-	crand "crypto/rand"
-
 	"github.com/plgd-dev/go-coap/v3/message"
 
-	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/oscore"
 )
 
-// Errors of Contexts.
-var (
-	// ErrDuplicateContext: a context with the same Recipient ID and ID Context
-	// is there already. The newer one is refused.
-	ErrDuplicateContext = errors.New("another context has this recipient id and id context")
-	// ErrNoRecipientID: all Recipient IDs of the allowed length are in use.
-	ErrNoRecipientID = errors.New("no recipient id is free")
-)
+// ErrDuplicateContext is returned for a context when one with the same Recipient
+// ID and ID Context is there already.
+var ErrDuplicateContext = errors.New("another context has this recipient id and id context")
 
 // Contexts are the security contexts of an endpoint, and as its RequestOpener
 // find the one for a request: by kid and kid context, never by address. The
@@ -35,6 +27,10 @@ type Contexts struct {
 	// Now tells when a request is opened, for contexts of a group that
 	// expire. Default: time.Now.
 	Now func() time.Time
+	// SequenceLow, if not nil, is told when sequence numbers for responses have
+	// to be reserved (oscore.Sequence.NeedsReserve). It is called by workers,
+	// perhaps many times, and must not block.
+	SequenceLow func(*oscore.Sequence)
 	// Rand is the source of Recipient IDs. Default: crypto/rand.
 	Rand io.Reader
 
@@ -45,10 +41,6 @@ type Contexts struct {
 	used     [maxRecipientID + 1]int   // Recipient IDs in any of these, by length
 	groups   []*groupEntry
 }
-
-// maxRecipientID is the longest Recipient ID that NewRecipientID gives, in
-// bytes: 16 million contexts.
-const maxRecipientID = 3
 
 // oscoreEntry is an OSCORE context with what its owner attached.
 type oscoreEntry struct {
@@ -124,67 +116,6 @@ func (c *Contexts) RemoveOSCORE(ctx *oscore.Context) {
 	})
 }
 
-// NewRecipientID allocates an identifier that no context, and no other caller,
-// has: as short as there is room for, and random. It stays taken until a
-// context with it is added and removed again, or until ReleaseRecipientID.
-func (c *Contexts) NewRecipientID() ([]byte, error) {
-	random := c.Rand
-	if random == nil {
-		random = crand.Reader
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for n := 1; n <= maxRecipientID; n++ {
-		if c.used[n] >= 1<<(8*n)*3/4 {
-			continue // too full to draw from
-		}
-		for {
-			id := make([]byte, n)
-			if _, err := io.ReadFull(random, id); err != nil {
-				return nil, fmt.Errorf("randomness for a recipient id: %w", err)
-			}
-			if c.taken(string(id)) {
-				continue
-			}
-			c.hold(string(id), func() {
-				if c.reserved == nil {
-					c.reserved = make(map[string]struct{})
-				}
-				c.reserved[string(id)] = struct{}{}
-			})
-			return id, nil
-		}
-	}
-	return nil, ErrNoRecipientID
-}
-
-// ReleaseRecipientID gives back an identifier of NewRecipientID for which no
-// context was added.
-func (c *Contexts) ReleaseRecipientID(id []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hold(string(id), func() { delete(c.reserved, string(id)) })
-}
-
-func (c *Contexts) taken(id string) bool {
-	_, reserved := c.reserved[id]
-	return reserved || c.derive[id] != nil || len(c.pairwise[id]) > 0
-}
-
-// hold makes a change to what is known of id and keeps count of the used ones.
-func (c *Contexts) hold(id string, change func()) {
-	before := c.taken(id)
-	change()
-	if len(id) > maxRecipientID || before == c.taken(id) {
-		return
-	}
-	if before {
-		c.used[len(id)]--
-	} else {
-		c.used[len(id)]++
-	}
-}
-
 // OpenRequest implements RequestOpener. The kid context says whether a request
 // is for a group; a request with the group flag is never tried under an OSCORE
 // context, nor the other way round (draft-ietf-core-oscore-groupcomm,
@@ -207,7 +138,7 @@ func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ ne
 		if !e.ctx.Matches(opt) {
 			continue
 		}
-		o, oerr := e.open(m)
+		o, oerr := e.open(c, m)
 		if oerr == nil {
 			return o, nil
 		}
@@ -222,12 +153,12 @@ func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ ne
 	return nil, err
 }
 
-func (e *oscoreEntry) open(m message.Message) (*Opened, error) {
+func (e *oscoreEntry) open(c *Contexts, m message.Message) (*Opened, error) {
 	in, x, err := e.ctx.UnprotectRequest(m)
 	if err != nil && !errors.Is(err, oscore.ErrWindowInvalid) {
 		return nil, refusal(err)
 	}
-	o := openedOSCORE(e.ctx, in, x, e.assoc)
+	o := c.openedOSCORE(e.ctx, in, x, e.assoc)
 	if err != nil {
 		o.Fresh = func() error {
 			if err := e.ctx.ConfirmFresh(x); err != nil {
@@ -243,13 +174,21 @@ func (e *oscoreEntry) open(m message.Message) (*Opened, error) {
 	return o, nil
 }
 
-func openedOSCORE(ctx *oscore.Context, m message.Message, x *oscore.Exchange, assoc any) *Opened {
+func (c *Contexts) openedOSCORE(ctx *oscore.Context, m message.Message, x *oscore.Exchange, assoc any) *Opened {
 	return &Opened{
 		Message: m,
 		Peer:    oscorePeer(ctx, assoc),
 		Protect: func(resp message.Message, o ProtectOptions) (message.Message, error) {
-			return ctx.ProtectResponse(resp, x, oscore.ResponseOptions{PIV: o.PIV})
+			resp, err := ctx.ProtectResponse(resp, x, oscore.ResponseOptions{PIV: o.PIV})
+			c.checkSequence(ctx.Sequence())
+			return resp, err
 		},
+	}
+}
+
+func (c *Contexts) checkSequence(s *oscore.Sequence) {
+	if c.SequenceLow != nil && s != nil && s.NeedsReserve() {
+		c.SequenceLow(s)
 	}
 }
 
@@ -271,10 +210,4 @@ func (c *Contexts) now() time.Time {
 		return time.Now()
 	}
 	return c.Now()
-}
-
-// groupEntry is a group with what its owner attached.
-type groupEntry struct {
-	group *grouposcore.Group
-	opts  GroupOptions
 }

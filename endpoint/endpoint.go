@@ -34,6 +34,7 @@ type Endpoint struct {
 	tokens   *tokenTable
 	recent   *recentSet
 	nstart   *gate
+	prober   *prober
 	leisure  leisure
 	parked   *parking
 	echo     *echoes
@@ -77,6 +78,7 @@ func prepare(cfg Config) (*Endpoint, error) {
 		tokens:   newTokenTable(cfg.Exchanges),
 		recent:   newRecentSet(recentResponses),
 		nstart:   newGate(cfg.NSTART),
+		prober:   newProber(cfg.ProbingRate, cfg.exchangeLifetime()),
 		requests: pool.New(uint32(cfg.Workers), 4096),
 		messages: pool.New(uint32(cfg.Workers), 4096),
 		rng:      rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),

@@ -152,6 +152,10 @@ func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
 	if err := e.nstart.enter(ctx, e.ctx, r.To); err != nil {
 		return nil, err
 	}
+	if err := e.probe(r, m); err != nil {
+		e.nstart.leave(r.To)
+		return nil, err
+	}
 	if err := e.tokens.add(x, e.cfg.Rand); err != nil {
 		e.nstart.leave(r.To)
 		return nil, err
@@ -195,7 +199,7 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 		}
 		return nil
 	}
-	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
+	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, request: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
 	return nil
 }
 
@@ -259,6 +263,7 @@ func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
 		}
 	}
 	peer.Addr = a.from
+	e.prober.answered(x.to)
 	return &Response{
 		Code: m.Code, Options: coapmsg.IgnoreElective(m.Options), Payload: m.Payload,
 		Peer: peer, Received: a.at, Bytes: len(a.data),

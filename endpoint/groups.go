@@ -19,6 +19,12 @@ type GroupOptions struct {
 	Association any
 }
 
+// groupEntry is a group with what its owner attached.
+type groupEntry struct {
+	group *grouposcore.Group
+	opts  GroupOptions
+}
+
 // AddGroup adds a group. Its rekeys need no further call: the group knows its
 // present and former Gid. Adding a group again changes its options.
 func (c *Contexts) AddGroup(g *grouposcore.Group, o GroupOptions) {
@@ -50,7 +56,7 @@ func (c *Contexts) openGroup(m message.Message, opt coapmsg.OSCOREOption) (*Open
 		}
 		in, x, from, gerr := e.group.UnprotectRequest(m, now)
 		if gerr == nil || errors.Is(gerr, grouposcore.ErrWindowInvalid) {
-			o := e.opened(in, x, from)
+			o := e.opened(c, in, x, from)
 			if gerr != nil {
 				o.Fresh = func() error { return e.group.ConfirmFresh(x, c.now()) }
 			}
@@ -70,7 +76,7 @@ func groupError(err error, gid, kid []byte) error {
 	return refusal(err)
 }
 
-func (e *groupEntry) opened(m message.Message, x *grouposcore.Exchange, from grouposcore.Sender) *Opened {
+func (e *groupEntry) opened(c *Contexts, m message.Message, x *grouposcore.Exchange, from grouposcore.Sender) *Opened {
 	peer := groupPeer(from, e.opts.Association)
 	return &Opened{
 		Message: m,
@@ -80,7 +86,9 @@ func (e *groupEntry) opened(m message.Message, x *grouposcore.Exchange, from gro
 			if e.opts.ResponseMode != nil {
 				mode = e.opts.ResponseMode(peer)
 			}
-			return e.group.ProtectResponse(resp, x, grouposcore.ResponseOptions{Mode: groupMode(mode), PIV: o.PIV})
+			resp, err := e.group.ProtectResponse(resp, x, grouposcore.ResponseOptions{Mode: groupMode(mode), PIV: o.PIV})
+			c.checkSequence(e.group.Current().Sequence())
+			return resp, err
 		},
 	}
 }

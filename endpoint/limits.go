@@ -52,6 +52,16 @@ const (
 	// unicastQueue is the same for a request with one response: the response
 	// itself and a few forgeries.
 	unicastQueue = 8
+	// defaultProbingRate is PROBING_RATE, in bytes per second.
+	defaultProbingRate = 1
+	// maxSilent is how many addresses that do not answer are remembered.
+	maxSilent = 1024
+	// protectionOverhead is what header, token and OSCORE add to a request, in
+	// bytes, about.
+	protectionOverhead = 32
+	// maxSeparate is how many separate responses are retransmitted at once;
+	// more are sent only once.
+	maxSeparate = 4096
 	// recentResponses is how many received responses are remembered, so that
 	// copies are acknowledged again and not delivered again.
 	recentResponses = 4096

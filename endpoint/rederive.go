@@ -81,7 +81,7 @@ func (b *b2Entry) open(c *Contexts, m message.Message) (*Opened, error) {
 		c.pairwise[id] = []*oscoreEntry{{ctx: r.Context, assoc: b.opts.Association}}
 	})
 	c.mu.Unlock()
-	return openedOSCORE(r.Context, r.Message, r.Exchange, b.opts.Association), nil
+	return c.openedOSCORE(r.Context, r.Message, r.Exchange, b.opts.Association), nil
 }
 
 // WithB2 returns a Protector that derives a context with a server by RFC 8613,

@@ -39,6 +39,7 @@ type transmission struct {
 	data    []byte
 	sock    *socket
 	from    netip.Addr
+	request bool // requests are bounded by the table of tokens
 	timeout time.Duration
 	retries int
 	timer   clock.Timer
@@ -74,7 +75,11 @@ func (t *transmissions) start(x *transmission, confirmable bool) {
 		t.mu.Unlock()
 		return
 	}
-	t.pending[x.key] = x
+	if !x.request && len(t.pending) >= maxSeparate {
+		confirmable = false
+	} else {
+		t.pending[x.key] = x
+	}
 	if confirmable {
 		x.timeout = time.Duration(float64(e.cfg.ACKTimeout) * (1 + (ackRandomFactor-1)*e.jitter()))
 		x.timer = e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
