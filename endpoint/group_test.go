@@ -474,7 +474,7 @@ func TestUnknownCredential(t *testing.T) {
 				meters[i] = &endpoint.Counters{}
 				cfg := endpoint.Config{
 					Network: n, Unicast: []netip.AddrPort{clientAddr, serverAddr}[i], Handler: lampHandler(id),
-					Openers: []endpoint.RequestOpener{ctxs}, Meter: meters[i],
+					Openers: []endpoint.RequestOpener{ctxs}, Meter: meters[i], ProbingRate: 1000,
 					CredentialWanted: func(gid, sid []byte) {
 						mu.Lock()
 						wanted = append(wanted, id+" wants "+string(sid))
