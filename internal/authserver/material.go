@@ -1,0 +1,60 @@
+package authserver
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// material returns the number of the input material the token is bound to, and how the token says so: new material, or, to
+// update rights, earlier material by its identifier (RFC 9203, Sections 3.1 and 3.2).
+func (i *issue) material() (uint64, *ace.Confirmation, error) {
+	switch req := i.request.ReqCnf; {
+	case req == nil:
+		return i.newMaterial()
+	case req.KID != nil:
+		return i.oldMaterial(req.KID)
+	case req.OSC != nil:
+		return 0, nil, deny(ace.InvalidRequest, "a client proposes no input material")
+	default:
+		return 0, nil, deny(ace.UnsupportedPoPKey, "only keys made by this server are served")
+	}
+}
+
+// newMaterial makes material that no other client and no other resource server ever gets.
+func (i *issue) newMaterial() (uint64, *ace.Confirmation, error) {
+	n, err := loadCounters(i.tx)
+	if err != nil {
+		return 0, nil, err
+	}
+	n.Material++
+	if err := put(i.tx, nameCounters(), n); err != nil {
+		return 0, nil, err
+	}
+	m := &materialRecord{Schema: schema, Client: i.client.Number, RS: i.rs.Number, Until: i.expires.Unix()}
+	if err := put(i.tx, nameMaterial(n.Material), m); err != nil {
+		return 0, nil, err
+	}
+	return n.Material, &ace.Confirmation{OSC: &ace.OSCOREInputMaterial{
+		ID: numberID(n.Material), MasterSecret: i.take(secretSize), Salt: i.take(saltSize),
+	}}, nil
+}
+
+// oldMaterial finds material that was issued to this client for this resource server and is still bound to a valid token.
+func (i *issue) oldMaterial(kid []byte) (uint64, *ace.Confirmation, error) {
+	n, ok := idNumber(kid)
+	if !ok {
+		return 0, nil, deny(ace.InvalidRequest, "req_cnf names no input material of this server")
+	}
+	m, err := load[materialRecord](i.tx, nameMaterial(n))
+	if err != nil && !errors.Is(err, keystore.ErrNotFound) {
+		return 0, nil, err
+	}
+	if err != nil || m.Client != i.client.Number || m.RS != i.rs.Number || m.Until <= i.now.Unix() {
+		return 0, nil, deny(ace.InvalidRequest, "req_cnf names no input material of this client for this audience")
+	}
+	m.Until = max(m.Until, i.expires.Unix())
+	return n, &ace.Confirmation{KID: bytes.Clone(kid)}, put(i.tx, nameMaterial(n), m)
+}

@@ -1,0 +1,139 @@
+package authserver
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/secret"
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// schema is the version of all records of this package.
+const schema = 1
+
+// counters are the numbers given out last. They only grow.
+type counters struct {
+	Schema   uint8  `cbor:"0,keyasint"`
+	Client   uint64 `cbor:"1,keyasint"`
+	RS       uint64 `cbor:"2,keyasint"`
+	Material uint64 `cbor:"3,keyasint"`
+	Token    uint64 `cbor:"4,keyasint"`
+}
+
+// clientRecord is a device.
+type clientRecord struct {
+	Schema   uint8        `cbor:"0,keyasint"`
+	Number   uint64       `cbor:"1,keyasint"`
+	Name     string       `cbor:"2,keyasint"`
+	Secret   secret.Bytes `cbor:"3,keyasint"`
+	Salt     secret.Bytes `cbor:"4,keyasint"`
+	Audience string       `cbor:"5,keyasint"` // for requests without one
+	Grants   []Grant      `cbor:"6,keyasint"`
+	Enrolled int64        `cbor:"7,keyasint"` // Unix seconds
+	Revoked  int64        `cbor:"8,keyasint"` // Unix seconds; 0: in use
+	Alarms   uint64       `cbor:"9,keyasint"`
+}
+
+// rsRecord is a resource server.
+type rsRecord struct {
+	Schema   uint8      `cbor:"0,keyasint"`
+	Number   uint64     `cbor:"1,keyasint"`
+	Audience string     `cbor:"2,keyasint"`
+	URI      string     `cbor:"3,keyasint"`
+	Lifetime int64      `cbor:"4,keyasint"` // seconds of a token
+	Keys     []tokenKey `cbor:"5,keyasint"` // the last one seals
+	Extended bool       `cbor:"6,keyasint"` // scope claim in its extended form
+}
+
+// tokenKey is one key that seals tokens for a resource server.
+type tokenKey struct {
+	KID  []byte       `cbor:"1,keyasint"`
+	Alg  int64        `cbor:"2,keyasint"`
+	Key  secret.Bytes `cbor:"3,keyasint"`
+	Used uint64       `cbor:"4,keyasint"` // nonces drawn
+}
+
+// materialRecord is an input material that was issued. Its secret is not kept: nobody needs it again.
+type materialRecord struct {
+	Schema uint8  `cbor:"0,keyasint"`
+	Client uint64 `cbor:"1,keyasint"`
+	RS     uint64 `cbor:"2,keyasint"`
+	Until  int64  `cbor:"3,keyasint"` // Unix seconds: end of the last token bound to it
+}
+
+// tokenRecord is a token that was issued, without its bytes.
+type tokenRecord struct {
+	Schema   uint8  `cbor:"0,keyasint"`
+	Number   uint64 `cbor:"1,keyasint"`
+	Client   uint64 `cbor:"2,keyasint"`
+	RS       uint64 `cbor:"3,keyasint"`
+	Material uint64 `cbor:"4,keyasint"`
+	Hash     []byte `cbor:"5,keyasint"`
+	Scope    []byte `cbor:"6,keyasint"` // AIF array
+	Issued   int64  `cbor:"7,keyasint"` // Unix seconds
+	Expires  int64  `cbor:"8,keyasint"`
+	Revoked  int64  `cbor:"9,keyasint"` // Unix seconds; 0: valid
+}
+
+// nameRecord is what an index of texts points to.
+type nameRecord struct {
+	Text   []byte `cbor:"1,keyasint"`
+	Number uint64 `cbor:"2,keyasint"`
+}
+
+func load[T any](r keystore.Reader, n keystore.Name) (*T, error) {
+	b, err := r.Get(n)
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](n, b)
+}
+
+func decode[T any](n keystore.Name, b []byte) (*T, error) {
+	v := new(T)
+	if err := cborx.Unmarshal(b, v); err != nil {
+		return nil, fmt.Errorf("record %v: %w", n, err)
+	}
+	return v, nil
+}
+
+func put(tx *keystore.Tx, n keystore.Name, v any) error {
+	b, err := cborx.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("record %v: %w", n, err)
+	}
+	return tx.Put(n, b)
+}
+
+// loadCounters reads the counters; all zero in a new store.
+func loadCounters(r keystore.Reader) (*counters, error) {
+	c, err := load[counters](r, nameCounters())
+	if errors.Is(err, keystore.ErrNotFound) {
+		return &counters{Schema: schema}, nil
+	}
+	return c, err
+}
+
+// lookUp follows an index of texts; ErrNotFound if there is no such text.
+func lookUp(r keystore.Reader, n keystore.Name, text []byte) (uint64, error) {
+	rec, err := load[nameRecord](r, n)
+	if errors.Is(err, keystore.ErrNotFound) || (err == nil && string(rec.Text) != string(text)) {
+		return 0, ErrNotFound
+	}
+	if err != nil {
+		return 0, err
+	}
+	return rec.Number, nil
+}
+
+// claim adds a text to an index; ErrExists if it, or one that meets it there, is in it.
+func claim(tx *keystore.Tx, n keystore.Name, text []byte, number uint64) error {
+	switch _, err := tx.Get(n); {
+	case err == nil:
+		return ErrExists
+	case !errors.Is(err, keystore.ErrNotFound):
+		return err
+	}
+	return put(tx, n, nameRecord{Text: text, Number: number})
+}
