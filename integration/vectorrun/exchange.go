@@ -15,12 +15,20 @@ import (
 // option is the OSCORE option of a message.
 type option = coapmsg.OSCOREOption
 
+// Depth says how much is mutated.
+type Depth int
+
+const (
+	Thorough Depth = iota // every bit of every message
+	Quick                 // one bit of every byte
+)
+
 // RunExchange runs every message of a vector in every direction.
-func RunExchange(x *vectorfile.Exchange) []Result {
+func RunExchange(x *vectorfile.Exchange, depth Depth) []Result {
 	if why := unsupported(&x.Params); why != "" {
 		return []Result{{Skipped, x.Name, why}}
 	}
-	out := runExchange(x)
+	out := runExchange(x, depth)
 	if x.Conformant {
 		return out
 	}
@@ -37,7 +45,7 @@ func RunExchange(x *vectorfile.Exchange) []Result {
 	return []Result{{Reported, x.Name, fmt.Sprintf("%s (%d of %d checks agree)", why, ok, len(out))}}
 }
 
-func runExchange(x *vectorfile.Exchange) []Result {
+func runExchange(x *vectorfile.Exchange, depth Depth) []Result {
 	w, err := newWorld(&x.Params)
 	if err != nil {
 		return []Result{{Failed, x.Name, err.Error()}}
@@ -54,7 +62,7 @@ func runExchange(x *vectorfile.Exchange) []Result {
 			out = append(out, Result{Skipped, name, "deterministic requests are not built yet"})
 			continue
 		}
-		r := &run{world: w, m: m, request: request}
+		r := &run{world: w, m: m, request: request, depth: depth}
 		for _, c := range []struct {
 			name string
 			f    func() error
@@ -80,6 +88,7 @@ func kind(m *vectorfile.Message) string {
 type run struct {
 	*world
 	m, request *vectorfile.Message
+	depth      Depth
 }
 
 // sequence is the Sender Sequence Number to start with.
@@ -181,7 +190,11 @@ func (r *run) backward() error { return r.open(r.m.Protected) }
 // open lets every receiver open b and compares what it gets with the
 // unprotected message.
 func (r *run) open(b []byte) error {
-	for _, name := range r.receivers(r.m, r.request) {
+	names := r.receivers(r.m, r.request)
+	if len(names) == 0 {
+		return errors.New("nobody can receive the message")
+	}
+	for _, name := range names {
 		at, err := r.receiver(name)
 		if err != nil {
 			return err

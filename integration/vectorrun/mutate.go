@@ -17,7 +17,11 @@ func (s span) has(i int) bool { return i >= s.from && i < s.to }
 
 // mutated flips every bit of the message, one at a time.
 func (r *run) mutated() error {
-	name := r.receivers(r.m, r.request)[0]
+	names := r.receivers(r.m, r.request)
+	if len(names) == 0 {
+		return errors.New("nobody can receive the message")
+	}
+	name := names[0]
 	must, err := r.protectedBytes()
 	if err != nil {
 		return err
@@ -30,6 +34,9 @@ func (r *run) mutated() error {
 	for i := range b {
 		refuse := must(i)
 		for bit := range 8 {
+			if r.depth == Quick && bit != i%8 {
+				continue
+			}
 			b[i] ^= 1 << bit
 			// What is refused changes nothing, so one receiver sees all of it.
 			to := at

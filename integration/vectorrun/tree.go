@@ -95,7 +95,7 @@ func Run(b []byte) ([]Result, error) {
 	}
 	var out []Result
 	for _, x := range f.Exchanges {
-		out = append(out, RunExchange(x)...)
+		out = append(out, RunExchange(x, Thorough)...)
 	}
 	for _, c := range f.Cases {
 		out = append(out, RunCase(c))
