@@ -35,7 +35,7 @@ func (d *Device) associated(ctx context.Context, want ace.Scope) (a *association
 	d.assocMu.Lock()
 	defer d.assocMu.Unlock()
 	old := d.assoc
-	if old != nil && old.token.valid(d.now()) && old.token.covers(want) {
+	if old != nil && old.ctx != nil && old.token.valid(d.now()) && old.token.covers(want) {
 		return old, false, nil
 	}
 	var token *accessToken

@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config, resources *endpoint.Mux) (*Device, er
 		Unicast:          d.cfg.Listen,
 		Network:          d.cfg.Network,
 		Handler:          mux.HandlerFunc(d.serve),
-		Openers:          []endpoint.RequestOpener{d.contexts},
+		Openers:          []endpoint.RequestOpener{d.contexts, strangerGid{d}},
 		CredentialWanted: d.credentialWanted,
 		Leisure:          d.cfg.Leisure,
 		Clock:            d.cfg.Clock,

@@ -34,6 +34,7 @@ type Group struct {
 	ended  error              // why the membership is over
 	wanted [][]byte           // Sender IDs whose credentials to fetch
 	check  bool               // ask the Group Manager for the current version now
+	hinted time.Time          // when an unknown Gid last caused a check
 	back   bool               // resumed after a restart and not at work yet
 }
 

@@ -57,6 +57,9 @@ func (d *Device) requestToken(ctx context.Context, scope ace.Scope) (*accessToke
 		Payload:  q.Marshal(),
 		Security: endpoint.WithB2(b2, nil),
 	})
+	if lostAssociation(err) {
+		return nil, fmt.Errorf("%w: it does not know the device any more: %w", ErrTokenRefused, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("token request to %s: %w", d.as, err)
 	}

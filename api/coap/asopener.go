@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/authserver"
@@ -111,11 +112,13 @@ func (a *asOpener) setUp(kid []byte) (fresh bool, err error) {
 // enrolled anew since it was set up.
 func (a *asOpener) established(d *device, former *oscore.Context) error {
 	assoc, err := a.as.ClientByID([]byte(d.kid))
-	if err != nil {
-		return err
+	if err == nil && (assoc.Client != d.client || !d.params.MasterSecret.Equal(assoc.Params.MasterSecret)) {
+		err = errReplaced
 	}
-	if assoc.Client != d.client || !d.params.MasterSecret.Equal(assoc.Params.MasterSecret) {
-		return errReplaced
+	if err != nil {
+		// The same answer as to a stranger (RFC 8613, Section 8.2), so that
+		// the device need not wait for its retransmissions.
+		return &endpoint.Refusal{Code: codes.Unauthorized, Diagnostic: "Security context not found", Err: err}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,6 +127,12 @@ func (a *asOpener) established(d *device, former *oscore.Context) error {
 	}
 	d.session = a.as.Began(d.client)
 	return nil
+}
+
+// noContext is the refusal of RFC 8613, Section 8.2, for one whose context is
+// not to be used: 4.01 in clear.
+func noContext(err error) *endpoint.Refusal {
+	return &endpoint.Refusal{Code: codes.Unauthorized, Diagnostic: "Security context not found", Err: err}
 }
 
 var errReplaced = errors.New("the device was enrolled anew")

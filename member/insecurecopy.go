@@ -1,0 +1,76 @@
+package member
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/ace/groupcomm"
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/grouposcore"
+	"github.com/cohort-iot/cohort/oscore"
+)
+
+// copiedSequence is where the sequence numbers of a copy begin: half of the
+// space above all that the device will ever use, so that the copy and the
+// device never share a nonce.
+const copiedSequence = 1 << 39
+
+// CopiedKeys are the keys of one epoch of a device, outside its control.
+type CopiedKeys struct {
+	Context     *grouposcore.Context
+	Params      grouposcore.Params
+	Identity    grouposcore.Identity
+	Credentials grouposcore.CredentialSource
+}
+
+// InsecureCopy returns the keys the device has now, as a thief would have them
+// who read the device's memory. It shows in tests and demonstrations what those
+// keys are worth after an eviction, and is good for nothing else: sequence
+// numbers begin far above the device's own, and are reserved nowhere.
+func (g *Group) InsecureCopy() (*CopiedKeys, error) {
+	g.mu.Lock()
+	rec := g.rec
+	g.mu.Unlock()
+	p, err := rec.Epoch.params()
+	if err != nil {
+		return nil, err
+	}
+	k, err := groupcomm.ParseKeyMaterial(rec.Epoch.Material)
+	if err != nil {
+		return nil, err
+	}
+	own, err := g.copiedIdentity(k)
+	if err != nil {
+		return nil, err
+	}
+	seq := oscore.NewSequence(copiedSequence)
+	if err := seq.Reserve(g.d.ctx, reserve(func(context.Context, uint64) error { return nil }), 1<<20); err != nil {
+		return nil, err
+	}
+	creds := new(grouposcore.StaticCredentials)
+	g.dir.mu.RLock()
+	for id, p := range g.dir.byID {
+		creds.Set([]byte(id), p.cred)
+	}
+	g.dir.mu.RUnlock()
+	id := grouposcore.Identity{SenderID: rec.Epoch.SenderID, Credential: own.cred, PrivateKey: own.key}
+	cx, err := grouposcore.NewContext(p, id, seq, creds)
+	if err != nil {
+		return nil, err
+	}
+	return &CopiedKeys{Context: cx, Params: p, Identity: id, Credentials: creds}, nil
+}
+
+func (g *Group) copiedIdentity(k groupcomm.KeyMaterial) (identity, error) {
+	crv, err := curveOf(k)
+	if err != nil {
+		return identity{}, err
+	}
+	g.d.idMu.Lock()
+	defer g.d.idMu.Unlock()
+	id, ok := g.d.identities[crv]
+	if !ok {
+		return identity{}, fmt.Errorf("%w: no key on %v", cose.ErrKey, crv)
+	}
+	return id, nil
+}
