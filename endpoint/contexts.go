@@ -12,6 +12,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -27,6 +28,10 @@ type Contexts struct {
 	// Now tells when a request is opened, for contexts of a group that
 	// expire. Default: time.Now.
 	Now func() time.Time
+	// FailuresPerSecond bounds the verifications in groups that may fail for
+	// one sender and for one source; more is dropped unseen
+	// (grouposcore.FailureBudget). Default 200.
+	FailuresPerSecond int
 	// SequenceLow, if not nil, is told when sequence numbers for responses have
 	// to be reserved (oscore.Sequence.NeedsReserve). It is called by workers,
 	// perhaps many times, and must not block.
@@ -40,6 +45,7 @@ type Contexts struct {
 	reserved map[string]struct{}       // Recipient IDs without a context yet
 	used     [maxRecipientID + 1]int   // Recipient IDs in any of these, by length
 	groups   []*groupEntry
+	budget   *grouposcore.FailureBudget // made with the first group
 }
 
 // oscoreEntry is an OSCORE context with what its owner attached.
@@ -120,11 +126,11 @@ func (c *Contexts) RemoveOSCORE(ctx *oscore.Context) {
 // is for a group; a request with the group flag is never tried under an OSCORE
 // context, nor the other way round (draft-ietf-core-oscore-groupcomm,
 // Section 6).
-func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, _ netip.AddrPort, _ bool) (*Opened, error) {
+func (c *Contexts) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from netip.AddrPort, _ bool) (*Opened, error) {
 	err := error(ErrNoContext)
 	if opt.KIDContext != nil {
 		var o *Opened
-		if o, err = c.openGroup(m, opt); err == nil {
+		if o, err = c.openGroup(m, opt, from.Addr()); err == nil {
 			return o, nil
 		}
 	}
@@ -196,8 +202,7 @@ func oscorePeer(ctx *oscore.Context, assoc any) Peer {
 	return Peer{Mode: OSCORE, SenderID: ctx.RecipientID(), Gid: ctx.IDContext(), Association: assoc}
 }
 
-// refusal turns an error of package oscore or grouposcore into what the
-// endpoint may answer.
+// refusal turns an error of package oscore into what the endpoint may answer.
 func refusal(err error) error {
 	if code, diagnostic, _, ok := oscore.ErrorResponse(err); ok {
 		return &Refusal{Code: code, Diagnostic: diagnostic, Err: err}

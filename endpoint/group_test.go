@@ -378,6 +378,28 @@ func TestGroupRefuses(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a sender whose messages do not verify is not verified for ever, and does not silence others", func(t *testing.T) {
+		inScene(t, func(t *testing.T, s *scene, peer *raw) {
+			for i := range 300 {
+				m, _, err := s.group.ProtectRequest(message.Message{Code: codes.GET}, grouposcore.RequestOptions{Mode: grouposcore.GroupMode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.Type, m.MessageID = non, int32(i)
+				m.Payload[0] ^= 1
+				peer.send(groupAddr, encode(t, m))
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(5 * time.Millisecond)
+			if n, failed := s.meters[0].Get(endpoint.DropBudget), s.meters[0].Get(endpoint.DropUnverified); n < 20 || n+failed != 300 {
+				t.Fatal(n, failed)
+			}
+			time.Sleep(time.Second)
+			if got := collect(t, s.client, context.Background(), s.request("light")); len(got) != 3 {
+				t.Fatalf("%d responses", len(got))
+			}
+		})
+	})
 	t.Run("Config and Request refuse what groups must not be", func(t *testing.T) {
 		for _, g := range []string{"224.0.1.187:5684", "224.0.1.187:0", "10.0.0.1:5683"} {
 			cfg := endpoint.Config{Unicast: clientAddr, Groups: []endpoint.MulticastGroup{{Addr: netip.MustParseAddrPort(g)}}}

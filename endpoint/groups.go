@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -32,6 +33,9 @@ func (c *Contexts) AddGroup(g *grouposcore.Group, o GroupOptions) {
 	defer c.mu.Unlock()
 	groups := slices.DeleteFunc(slices.Clone(c.groups), func(e *groupEntry) bool { return e.group == g })
 	c.groups = append(groups, &groupEntry{g, o})
+	if c.budget == nil {
+		c.budget = grouposcore.NewFailureBudget(c.FailuresPerSecond)
+	}
 }
 
 // RemoveGroup removes a group.
@@ -44,9 +48,9 @@ func (c *Contexts) RemoveGroup(g *grouposcore.Group) {
 // openGroup opens a request under the groups with this Gid. Gids of different
 // Group Managers may be equal: then each group is tried
 // (draft-ietf-core-oscore-groupcomm, Section 6).
-func (c *Contexts) openGroup(m message.Message, opt coapmsg.OSCOREOption) (*Opened, error) {
+func (c *Contexts) openGroup(m message.Message, opt coapmsg.OSCOREOption, from netip.Addr) (*Opened, error) {
 	c.mu.RLock()
-	groups := c.groups
+	groups, budget := c.groups, c.budget
 	c.mu.RUnlock()
 	now := c.now()
 	err := error(ErrNoContext)
@@ -54,9 +58,13 @@ func (c *Contexts) openGroup(m message.Message, opt coapmsg.OSCOREOption) (*Open
 		if !e.group.Matches(opt.KIDContext, now) {
 			continue
 		}
-		in, x, from, gerr := e.group.UnprotectRequest(m, now)
+		if !budget.Allow(opt.KIDContext, opt.KID, from, now) {
+			return nil, ErrOverBudget
+		}
+		in, x, who, gerr := e.group.UnprotectRequest(m, now)
+		budget.Report(opt.KIDContext, opt.KID, from, now, gerr)
 		if gerr == nil || errors.Is(gerr, grouposcore.ErrWindowInvalid) {
-			o := e.opened(c, in, x, from)
+			o := e.opened(c, in, x, who)
 			if gerr != nil {
 				o.Fresh = func() error { return e.group.ConfirmFresh(x, c.now()) }
 			}
@@ -73,7 +81,10 @@ func groupError(err error, gid, kid []byte) error {
 	if errors.Is(err, grouposcore.ErrNoCredential) {
 		return &MissingCredential{Gid: gid, SenderID: kid}
 	}
-	return refusal(err)
+	if code, diagnostic, _, ok := grouposcore.ErrorResponse(err); ok {
+		return &Refusal{Code: code, Diagnostic: diagnostic, Err: err}
+	}
+	return err
 }
 
 func (e *groupEntry) opened(c *Contexts, m message.Message, x *grouposcore.Exchange, from grouposcore.Sender) *Opened {

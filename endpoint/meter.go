@@ -10,7 +10,7 @@ import (
 // the network.
 type Reason uint8
 
-// The reasons. All but DropQueueFull to DropUnsent are decided by what arrived.
+// The reasons.
 const (
 	DropMalformed      Reason = iota // no CoAP message, or of another version
 	DropQueueFull                    // all workers busy and the queue full
@@ -32,13 +32,14 @@ const (
 	DropUnsent                       // the socket refused a datagram
 	DropUnacknowledged               // a confirmable response was never acknowledged
 	DropSignalling                   // code of a reserved class
+	DropBudget                       // too many failed verifications of one sender or source
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
-	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling",
+	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget",
 }
 
 // String returns a short lower-case name, fit for a metric label.

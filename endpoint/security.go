@@ -20,6 +20,7 @@ type RequestOpener interface {
 	// error is
 	//   - ErrNoContext if this opener has no security context for it;
 	//   - a *MissingCredential if the sender's credential has to be fetched;
+	//   - ErrOverBudget if it was not even verified, for too much was in vain;
 	//   - a *Refusal if an answer may be sent to a unicast request;
 	//   - anything else is dropped without an answer.
 	OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from netip.AddrPort, multicast bool) (*Opened, error)
@@ -82,6 +83,10 @@ var ErrAgain = errors.New("request has to be protected again")
 // ErrNoContext is returned by a RequestOpener that has no security context for
 // a request.
 var ErrNoContext = errors.New("no security context for this message")
+
+// ErrOverBudget is returned by a RequestOpener that spends no more effort on a
+// sender or source whose messages did not verify. The request is dropped.
+var ErrOverBudget = errors.New("too many messages of this sender or source did not verify")
 
 // Refusal is the error of a RequestOpener that lets the endpoint answer, in
 // clear, with an error response. Multicast requests are never answered so.

@@ -163,6 +163,9 @@ func (e *Endpoint) unopened(f *inflight, m message.Message, err error) {
 			e.drop(DropNoCredential)
 			e.abandon(f)
 		}
+	case errors.Is(err, ErrOverBudget):
+		e.drop(DropBudget)
+		e.abandon(f)
 	case errors.Is(err, ErrNoContext):
 		e.refuseOSCORE(f, DropNoContext, codes.Unauthorized, "Security context not found")
 	case errors.As(err, &refusal):
