@@ -63,7 +63,7 @@ func (s *Server) confirm(p *ace.Pending) (assoc, client uint64, superseded []uin
 	a, superseded, err := s.rs.Confirm(ctx, p)
 	if errors.Is(err, ace.ErrNotPending) {
 		s.sessions.DropPending(p)
-		return 0, 0, nil, &endpoint.Refusal{Code: codes.Unauthorized, Diagnostic: "Security context not found", Err: err}
+		return 0, 0, nil, noContext(err)
 	}
 	if err != nil {
 		return 0, 0, nil, err

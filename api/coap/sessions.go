@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
-	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/endpoint"
@@ -101,6 +100,7 @@ func (s *Sessions) Load(ctx context.Context, m *manager.Service) error {
 			return fmt.Errorf("load association %d: %w", a.Number, err)
 		}
 	}
+	m.Redeliver()
 	return nil
 }
 
@@ -268,7 +268,7 @@ func (s *Sessions) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from
 		return o, nil
 	}
 	if s.cfg.Clock.Now().Unix() >= ses.expires.Load() {
-		return nil, &endpoint.Refusal{Code: codes.Unauthorized, Diagnostic: "Security context not found", Err: errTokenExpired}
+		return nil, noContext(errTokenExpired)
 	}
 	if o.Fresh != nil {
 		// The challenge needs a Partial IV of its own.

@@ -192,6 +192,43 @@ func (d *deliveryLoop) forgetScans() {
 	d.seen, d.dirty = nil, true
 }
 
+// Redeliver looks for everything that is owed again, at once: for an adapter
+// that has taken over the associations of before a restart.
+func (s *Service) Redeliver() {
+	d := &s.delivery
+	now := s.clock.Now()
+	d.mu.Lock()
+	d.seen = nil
+	for _, j := range d.jobs {
+		j.attempts, j.due = 0, now
+	}
+	heap.Init(&d.queue)
+	d.mu.Unlock()
+	s.wakeDelivery()
+}
+
+// oweClient queues what is owed to a client that can be reached again; after a
+// while, as it usually fetches by itself.
+func (s *Service) oweClient(c uint64) error {
+	var owed []job
+	due := s.clock.Now().Add(s.opt.RetryFirst)
+	err := s.view(func(r reader) error {
+		return r.memberships(c, func(m *member) error {
+			h, err := load[head](r, nameGroup(m.Group))
+			if err != nil || m.has(h.Version) || m.ControlURI == "" {
+				return err
+			}
+			owed = append(owed, job{jobKey: jobKey{memberKey: memberKey{m.Group, m.Number}}, due: due, version: h.Version})
+			return nil
+		})
+	})
+	if len(owed) > 0 {
+		s.delivery.add(owed)
+		signal(s.delivery.wake)
+	}
+	return err
+}
+
 // changed reports whether the group has a version that was not scanned for, and
 // notes it.
 func (d *deliveryLoop) changed(h *head) bool {

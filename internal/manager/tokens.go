@@ -30,6 +30,7 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
+	var number uint64
 	err = s.update(ctx, func(t *txn) error {
 		superseded = nil
 		if !t.now.Before(a.Token.Expires) {
@@ -43,6 +44,7 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		if err != nil {
 			return err
 		}
+		number = cl.Number
 		e := cl.byHash(a.Token.Hash[:])
 		if e == nil {
 			cl.Tokens = append(cl.Tokens, tokenEntry{ID: c.NextToken, Hash: append([]byte(nil), a.Token.Hash[:]...)})
@@ -84,6 +86,9 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		return nil, err
 	}
 	s.wakeSweep()
+	if err := s.oweClient(number); err != nil {
+		s.log.WarnContext(ctx, "cannot look what a device is owed", "error", err)
+	}
 	return superseded, nil
 }
 
