@@ -62,6 +62,8 @@ var (
 	// ErrSuspended: new parameters are being installed; no processing starts
 	// until then (Section 2.6.3.2).
 	ErrSuspended = errors.New("group is being rekeyed")
+	// ErrNotMember: the endpoint left the group (Section 5.1).
+	ErrNotMember = errors.New("not a member of the group any more")
 	// ErrParams: parameters or identity cannot make a Security Context.
 	ErrParams = errors.New("invalid group parameters")
 )

@@ -27,6 +27,7 @@ type Group struct {
 	current   *Context
 	next      *Context
 	suspended bool
+	left      bool
 }
 
 // NewGroup returns a group with its first Security Context.
@@ -80,6 +81,26 @@ func (g *Group) Suspend() {
 	g.suspended = true
 }
 
+// Leave ends the membership: every long exchange started here is over, and
+// nothing is processed any more, with ErrNotMember. It comes before leaving the
+// group and before re-joining it, which makes a new Group (Section 5.1).
+func (g *Group) Leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left, g.previous, g.next = true, nil, nil
+}
+
+// ready reports why nothing may be processed, if so; g.mu is held.
+func (g *Group) ready() error {
+	switch {
+	case g.left:
+		return ErrNotMember
+	case g.suspended:
+		return ErrSuspended
+	}
+	return nil
+}
+
 // Current is the Security Context that protects outgoing messages.
 func (g *Group) Current() *Context {
 	g.mu.RLock()
@@ -92,7 +113,7 @@ func (g *Group) Current() *Context {
 func (g *Group) Matches(kidContext []byte, now time.Time) bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	return g.find(kidContext, now) != nil
+	return !g.left && g.find(kidContext, now) != nil
 }
 
 // find returns the context of a Gid; g.mu is held.
@@ -141,8 +162,8 @@ func (g *Group) PurgeStale(ids [][]byte) {
 func (g *Group) ProtectRequest(m message.Message, o RequestOptions) (message.Message, *Exchange, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if g.suspended {
-		return message.Message{}, nil, ErrSuspended
+	if err := g.ready(); err != nil {
+		return message.Message{}, nil, err
 	}
 	out, x, err := g.current.ProtectRequest(m, o)
 	if x != nil {
@@ -156,8 +177,8 @@ func (g *Group) ProtectRequest(m message.Message, o RequestOptions) (message.Mes
 func (g *Group) UnprotectRequest(m message.Message, now time.Time) (message.Message, *Exchange, Sender, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if g.suspended {
-		return message.Message{}, nil, Sender{}, ErrSuspended
+	if err := g.ready(); err != nil {
+		return message.Message{}, nil, Sender{}, err
 	}
 	_, opt, err := parseOption(m)
 	if err != nil {
@@ -183,8 +204,8 @@ func (g *Group) UnprotectRequest(m message.Message, now time.Time) (message.Mess
 func (g *Group) ProtectResponse(m message.Message, x *Exchange, o ResponseOptions) (message.Message, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if g.suspended {
-		return message.Message{}, ErrSuspended
+	if err := g.ready(); err != nil {
+		return message.Message{}, err
 	}
 	return g.current.ProtectResponse(m, x, o)
 }
@@ -197,8 +218,8 @@ func (g *Group) UnprotectResponse(m message.Message, x *Exchange, now time.Time)
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	fail := func(err error) (message.Message, Sender, error) { return message.Message{}, Sender{}, err }
-	if g.suspended {
-		return fail(ErrSuspended)
+	if err := g.ready(); err != nil {
+		return fail(err)
 	}
 	if x == nil {
 		return fail(fmt.Errorf("%w: no request of ours", ErrExchange))

@@ -60,7 +60,7 @@ func (p *pair) learn(m message.Message, x *Exchange, at time.Time) error {
 func TestRekey(t *testing.T) {
 	for _, mode := range bothModes {
 		for _, q := range bothModes {
-			t.Run("GO-14.5-1,GO-7.3-1,GO-7.3-4,GO-7.3-6,GO-7.3-7,GO-8.5-1 request before, "+mode.String()+" response after the rekey, to a "+q.String()+" request", func(t *testing.T) {
+			t.Run("GO-14.5-1,GO-14.5-2,GO-7.3-1,GO-7.3-4,GO-7.3-6,GO-7.3-7,GO-8.5-1 request before, "+mode.String()+" response after the rekey, to a "+q.String()+" request", func(t *testing.T) {
 				p := newPair(t)
 				m, cx := p.ask(t, get("a"), q)
 				sx := p.hear(t, m)
@@ -72,7 +72,7 @@ func TestRekey(t *testing.T) {
 				wantBytes(t, "kid context", o.KIDContext, next.params.Gid)
 				wantErr(t, p.learn(out, cx, noon), ErrNoContext) // the client does not know it yet
 				p.client.Install(next.at(t, "client", 0), 0, noon)
-				if err := p.learn(out, cx, noon); err != nil { // GO-14.5-2
+				if err := p.learn(out, cx, noon); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -337,6 +337,41 @@ func TestInstallation(t *testing.T) {
 			t.Fatal("another group")
 		}
 	})
+	t.Run("GO-5.1-2 leaving ends all exchanges", func(t *testing.T) {
+		p := newPair(t)
+		m, cx := p.ask(t, observe(), GroupMode)
+		sx := p.hear(t, m)
+		out := p.answer(t, notification("x"), sx, GroupMode)
+		p.client.Leave()
+		wantErr(t, p.learn(out, cx, noon), ErrNotMember)
+		_, _, err := p.client.ProtectRequest(get("a"), GroupMode.request(nil))
+		wantErr(t, err, ErrNotMember)
+		if p.client.Matches(p.r.params.Gid, noon) {
+			t.Fatal("still receiving")
+		}
+	})
+	t.Run("GO-14.14-1,GO-2.6.1.1-5 a silent server waits for new parameters", func(t *testing.T) {
+		r := newRealm(t)
+		silent := func(r *realm, lost bool) *Context {
+			p := r.params
+			p.WindowsLost = lost
+			c, err := NewContext(p, Identity{}, nil, r.creds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		g := NewGroup(silent(r, true))
+		_, x, _, err := g.UnprotectRequest(r.from(t, "client", 1), noon)
+		wantErr(t, err, ErrWindowInvalid)
+		_, err = g.ProtectResponse(challenge("e"), x, ResponseOptions{Mode: GroupMode})
+		wantErr(t, err, ErrSilent)
+		next := r.rekeyed(2)
+		g.Install(silent(next, false), 0, noon)
+		if _, _, _, err := g.UnprotectRequest(next.from(t, "client", 0), noon); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("malformed messages at the group's door", func(t *testing.T) {
 		p := newPair(t)
 		m, cx := p.ask(t, get("a"), GroupMode)
@@ -353,7 +388,7 @@ func TestInstallation(t *testing.T) {
 		_, _, _, err = p.server.UnprotectRequest(reoption(m, o), noon)
 		wantErr(t, err, ErrMalformed)
 	})
-	t.Run("GO-2.6.1.2-6 freshness is confirmed in the request's context", func(t *testing.T) {
+	t.Run("GO-2.6.1.2-6,GO-2.6.1.1-2 freshness is confirmed in the request's context", func(t *testing.T) {
 		p := newPair(t)
 		p.r.params.WindowsLost = true
 		p.server = NewGroup(p.r.at(t, "server", 0))

@@ -48,12 +48,14 @@ func TestParams(t *testing.T) {
 		})
 	}
 	for name, change := range map[string]func(*Params){
-		"GO-2.1.3-1 empty Gid":                         func(p *Params) { p.Gid = []byte{} },
-		"GO-10-3 AES-CCM-16-64-128 in group mode":      func(p *Params) {},
-		"GO-10-4,GO-2.1.7-1 A128CTR in group mode":     func(p *Params) { p.GroupEnc = cose.AlgA128CTR },
-		"GO-10-2 group mode only":                      func(p *Params) { p.AEAD, p.KeyAgreement = 0, 0 },
-		"GO-10-2 pairwise mode only":                   func(p *Params) { p.GroupEnc, p.Signature = 0, 0 },
-		"GO-10-9 AES-CCM-16-64-128 and ECDH-SS + HKDF": func(p *Params) { p.GroupEnc, p.Signature = 0, 0 },
+		"GO-2.4-2 the Group Manager's credential in any format": func(p *Params) { p.GMCredential = []byte{0x30, 0x82, 0xff} },
+		"GO-C-1 Gid of prefix and epoch":                        func(p *Params) { p.Gid = []byte{0xb1, 0xf0, 0x5c} },
+		"GO-2.1.3-1 empty Gid":                                  func(p *Params) { p.Gid = []byte{} },
+		"GO-10-3 AES-CCM-16-64-128 in group mode":               func(p *Params) {},
+		"GO-10-4,GO-2.1.7-1 A128CTR in group mode":              func(p *Params) { p.GroupEnc = cose.AlgA128CTR },
+		"GO-10-2 group mode only":                               func(p *Params) { p.AEAD, p.KeyAgreement = 0, 0 },
+		"GO-10-2 pairwise mode only":                            func(p *Params) { p.GroupEnc, p.Signature = 0, 0 },
+		"GO-10-9 AES-CCM-16-64-128 and ECDH-SS + HKDF":          func(p *Params) { p.GroupEnc, p.Signature = 0, 0 },
 		"GO-2.1.2-1 HKDF SHA-384 without pairwise mode": func(p *Params) {
 			p.HKDF, p.AEAD, p.KeyAgreement = cose.AlgHMAC384, 0, 0
 		},
@@ -263,6 +265,29 @@ func TestPeerCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("GO-2.4-4,GO-2.4-8 key of another curve", func(t *testing.T) { refused(t, peers{cred: cred}, ErrBadCredential) })
+	t.Run("GO-2.4-1 another format than the group's", func(t *testing.T) {
+		p := r.params
+		p.CredentialFormat = cose.FormatCWT
+		s, err := NewContext(p, Identity{}, nil, r.creds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, _, err = s.UnprotectRequest(m)
+		wantErr(t, err, ErrBadCredential)
+	})
+	t.Run("GO-2.4-6 a tagged credential is used without its tag", func(t *testing.T) {
+		raw := r.ids["client"].Credential.Bytes()
+		tagged, err := cose.ParseCredential(cose.FormatCCS, append([]byte{0xd8, 0x3d}, raw...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewContext(r.params, r.ids["server"], numbers(t, 0), peers{cred: tagged})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hear(t, s, m)
+		hear(t, s, pair)
+	})
 	t.Run("GO-2.4-5 same key under other bytes", func(t *testing.T) {
 		other, err := cose.NewCCS("another subject", r.ids["client"].Credential.PublicKey())
 		if err != nil {

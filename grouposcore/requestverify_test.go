@@ -43,7 +43,7 @@ func TestUnprotectRequest(t *testing.T) {
 		_, _, _, err := r.at(t, "other", 0).UnprotectRequest(m)
 		wantErr(t, err, ErrDecryption)
 	})
-	t.Run("GO-2-5 one Recipient Context per sender heard", func(t *testing.T) {
+	t.Run("GO-2-5,GO-7.2-2 one Recipient Context per sender heard, created on demand", func(t *testing.T) {
 		s := r.at(t, "server", 0)
 		for i, who := range []string{"client", "other", "client"} {
 			m, _ := ask(t, r.at(t, who, uint64(i)), get("a"), GroupMode, nil)
@@ -121,6 +121,42 @@ func TestUnprotectRequest(t *testing.T) {
 		next := r.rekeyed(2)
 		_, _, _, err := next.at(t, "server", 0).UnprotectRequest(edit(base, func(o *coapmsg.OSCOREOption) { o.KIDContext = next.params.Gid }))
 		wantErr(t, err, ErrDecryption)
+	})
+	t.Run("GO-2.2-3 a message is dropped while the credential is fetched, later ones are not", func(t *testing.T) {
+		n := newRealm(t)
+		n.creds.Set([]byte{0x25}, nil)
+		s := n.at(t, "server", 0)
+		_, _, _, err := s.UnprotectRequest(base)
+		wantErr(t, err, ErrNoCredential)
+		n.creds.Set([]byte{0x25}, n.ids["client"].Credential)
+		hear(t, s, base)
+	})
+	t.Run("GO-2.1.7-4 AES-CTR has a bound, and what is longer is refused", func(t *testing.T) {
+		n := newRealm(t, func(p *Params) { p.GroupEnc = cose.AlgA128CTR })
+		c, s := n.at(t, "client", 0), n.at(t, "server", 0)
+		if c.encMax != 1<<36 {
+			t.Fatalf("%d bytes", c.encMax)
+		}
+		long := get("a")
+		long.Payload = make([]byte, 40)
+		m, _ := ask(t, c, long, GroupMode, nil)
+		c.encMax, s.encMax = 40, 40 // stands in for what no memory holds
+		_, _, err := c.ProtectRequest(long, GroupMode.request(nil))
+		wantErr(t, err, ErrTooLong)
+		_, _, _, err = s.UnprotectRequest(m)
+		wantErr(t, err, ErrDecryption)
+	})
+	t.Run("GO-2.6.3-1 the credential identifies, not the kid", func(t *testing.T) {
+		n := newRealm(t)
+		s := n.at(t, "server", 0)
+		c := n.at(t, "client", 0)
+		m, _ := ask(t, c, get("a"), GroupMode, nil)
+		_, _, a := hear(t, s, m)
+		m, _ = ask(t, n.renew(t, c, "client", 0x26), get("a"), GroupMode, nil)
+		_, _, b := hear(t, s, m)
+		if bytes.Equal(a.ID, b.ID) || !a.Credential.Equal(b.Credential) {
+			t.Fatalf("%+v, %+v", a, b)
+		}
 	})
 	t.Run("a plaintext that is a response is refused", func(t *testing.T) {
 		c := r.at(t, "client", 0)

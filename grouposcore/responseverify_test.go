@@ -5,6 +5,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
+	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -96,6 +97,13 @@ func TestUnprotectResponse(t *testing.T) {
 		if enc.asked.Load() != 1 || Cause(err) != "tag" {
 			t.Fatalf("cause %q", Cause(err))
 		}
+	})
+	t.Run("GO-7.4-6 with AES-CTR a flipped ciphertext is refused by the countersignature", func(t *testing.T) {
+		d := newDialog(t, newRealm(t, func(p *Params) { p.GroupEnc = cose.AlgA128CTR }), get("a"), GroupMode)
+		m := respond(t, d, ResponseOptions{Mode: GroupMode})
+		_, _, err := d.client.UnprotectResponse(flip(m, 0), d.cx)
+		wantErr(t, err, ErrDecryption)
+		learn(t, d.client, m, d.cx)
 	})
 	t.Run("GO-7.4-3 unknown server", func(t *testing.T) {
 		d := newDialog(t, r, get("a"), GroupMode)
