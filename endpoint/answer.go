@@ -46,14 +46,7 @@ func (e *Endpoint) suppressed(f *inflight, req message.Message, code codes.Code)
 		e.drop(DropMulticastError)
 		return true
 	}
-	v, ok := coapmsg.Get(req.Options, coapmsg.NoResponse)
-	if !ok {
-		return false
-	}
-	// Bit k of the value stands for class k+1: 2 for 2.xx, 8 for 4.xx,
-	// 16 for 5.xx (RFC 7967, Section 2.1).
-	mask, err := coapmsg.DecodeUint(v)
-	if class := code >> 5; err != nil || class == 0 || mask>>(class-1)&1 == 0 {
+	if class := code >> 5; class == 0 || !suppresses(req.Options, 1<<(class-1)) {
 		return false
 	}
 	e.drop(DropSuppressed)

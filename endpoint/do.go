@@ -18,6 +18,10 @@ import (
 // an Echo option it is sent once more with it (RFC 9175, Section 2.3). Without
 // a deadline in ctx the call ends with ErrNoResponse after the lifetime of the
 // exchange.
+//
+// If a No-Response option asks for no response of any class (RFC 7967), Do
+// returns an empty Response once the request is acknowledged or, if it is not
+// confirmable, sent.
 func (e *Endpoint) Do(ctx context.Context, r Request) (*Response, error) {
 	if r.To.Addr().IsMulticast() {
 		return nil, fmt.Errorf("%w: %s is a group; use DoMulticast", ErrRequest, r.To)
@@ -52,6 +56,9 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
 		return nil, err
 	}
 	defer e.end(x)
+	if x.silent && !r.confirmable() {
+		return &Response{Peer: Peer{Addr: r.To}}, nil
+	}
 	life := e.cfg.exchangeLifetime()
 	if !r.confirmable() {
 		life = e.cfg.nonLifetime()
@@ -69,6 +76,9 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
 				return resp, nil
 			}
 		case err := <-x.failed:
+			if errors.Is(err, errACK) {
+				return &Response{Peer: Peer{Addr: r.To}}, nil
+			}
 			return nil, fmt.Errorf("%s: %w", r.To, err)
 		case <-expired:
 			return nil, fmt.Errorf("%s: %w", r.To, ErrNoResponse)

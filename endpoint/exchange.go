@@ -29,7 +29,8 @@ type exchange struct {
 	multi  bool
 	opener ResponseOpener // nil for a plain request
 	ch     chan arrival
-	failed chan error // at most one: reset or never acknowledged
+	failed chan error // at most one: reset, never acknowledged, or errACK
+	silent bool       // no response is wanted
 	key    transmissionKey
 
 	free sync.Once // of the NSTART slot
@@ -143,7 +144,7 @@ func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
 		return nil, err
 	}
 	multi := r.To.Addr().IsMulticast()
-	x := &exchange{to: r.To, multi: multi, failed: make(chan error, 1)}
+	x := &exchange{to: r.To, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1)}
 	if multi {
 		x.ch = make(chan arrival, e.cfg.ResponseQueue)
 	} else {
@@ -203,6 +204,9 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 	return nil
 }
 
+// errACK ends a request whose sender wants no response.
+var errACK = errors.New("acknowledged")
+
 // settled takes the end of the transmission of a request.
 func (e *Endpoint) settled(x *exchange, o outcome) {
 	e.release(x)
@@ -211,6 +215,10 @@ func (e *Endpoint) settled(x *exchange, o outcome) {
 		x.failed <- ErrReset
 	case exhausted:
 		x.failed <- ErrTimeout
+	case acknowledged:
+		if x.silent {
+			x.failed <- errACK
+		}
 	}
 }
 

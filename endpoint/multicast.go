@@ -14,7 +14,8 @@ import (
 
 // DoMulticast sends a request to a group and yields each response as it
 // arrives and verifies, until the deadline of ctx; without one, until the
-// leisure and 2 s have passed. What does not verify is dropped and counted.
+// leisure and 2 s have passed. What does not verify is dropped and counted. If
+// a No-Response option asks for no response at all, it does not wait.
 //
 // The end of time ends the iteration without an error. A canceled context or a
 // closed endpoint ends it with one; what was yielded before remains valid. The
@@ -35,6 +36,9 @@ func (e *Endpoint) DoMulticast(ctx context.Context, r Request) iter.Seq2[*Respon
 			return
 		}
 		defer e.end(x)
+		if x.silent {
+			return
+		}
 		c := e.newCollector(ctx, &r, x)
 		defer c.stop()
 		c.run(ctx, yield)

@@ -86,7 +86,7 @@ func (p *prober) answered(to netip.AddrPort) {
 // probe checks a request that will not be acknowledged. One whose sender wants
 // no success response tells nothing by silence and is not counted.
 func (e *Endpoint) probe(r *Request, m message.Message) error {
-	if r.confirmable() || wantsNoSuccess(m.Options) {
+	if r.confirmable() || suppresses(m.Options, 2) {
 		return nil
 	}
 	size := len(m.Payload) + protectionOverhead
@@ -99,9 +99,10 @@ func (e *Endpoint) probe(r *Request, m message.Message) error {
 	return nil
 }
 
-// wantsNoSuccess reports a No-Response option that names class 2.
-func wantsNoSuccess(opts message.Options) bool {
+// suppresses reports a No-Response option that has all these bits: 2 for 2.xx, 8
+// for 4.xx, 16 for 5.xx (RFC 7967, Section 2.1).
+func suppresses(opts message.Options, bits uint32) bool {
 	v, ok := coapmsg.Get(opts, coapmsg.NoResponse)
 	mask, err := coapmsg.DecodeUint(v)
-	return ok && err == nil && mask&2 != 0
+	return ok && err == nil && mask&bits == bits
 }

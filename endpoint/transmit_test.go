@@ -319,6 +319,55 @@ func TestClientMessages(t *testing.T) {
 			client.Close()
 		})
 	})
+	t.Run("who wants no response is done when the request is acknowledged or sent", func(t *testing.T) {
+		run(t, endpoint.Config{}, func(t *testing.T, client *endpoint.Endpoint, server *raw) {
+			none := message.Options{{ID: coapmsg.NoResponse, Value: []byte{26}}}
+			for range 20 { // silence is no reason to hold back either
+				if err := <-ask(client, endpoint.Request{Options: none, Confirmable: ptr(false), Payload: make([]byte, 50)}); err != nil {
+					t.Fatal(err)
+				}
+				server.nextMessage(time.Second)
+			}
+			done := ask(client, endpoint.Request{Options: none})
+			req := server.nextMessage(time.Second)
+			server.send(clientAddr, encode(t, message.Message{Type: message.Acknowledgement, MessageID: req.MessageID}))
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("a peer that never answers NON requests is not flooded", func(t *testing.T) {
+		run(t, endpoint.Config{}, func(t *testing.T, client *endpoint.Endpoint, server *raw) {
+			ctx, cancel := within(time.Millisecond)
+			defer cancel()
+			var err error
+			for range 10 {
+				if _, err = client.Do(ctx, endpoint.Request{To: serverAddr, Code: codes.GET, Confirmable: ptr(false)}); errors.Is(err, endpoint.ErrProbing) {
+					break
+				}
+				ctx, cancel = within(time.Millisecond)
+				defer cancel()
+			}
+			if !errors.Is(err, endpoint.ErrProbing) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			done := ask(client, endpoint.Request{Confirmable: ptr(false)})
+			for {
+				req := server.nextMessage(time.Second)
+				server.send(clientAddr, encode(t, response(req, message.NonConfirmable, 9)))
+				select {
+				case err = <-done:
+				case <-time.After(time.Second):
+					continue
+				}
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
 	t.Run("OS-8.4-5 unprotected success is dropped, an unprotected error is reported as such", func(t *testing.T) {
 		run(t, endpoint.Config{}, func(t *testing.T, client *endpoint.Endpoint, server *raw) {
 			done := ask(client, endpoint.Request{Security: &toy{id: 2}, Confirmable: ptr(false)})
