@@ -147,7 +147,7 @@ func TestParseCredential(t *testing.T) {
 		"key is a symmetric key":  unhex(t, "a1 08 a1 01 a2 01 04 20 41 01"),
 		"key of small order":      with("a1 08 a1 01 a3 01 01 20 06 21 5820", unhex(t, smallOrder[4])),
 		"key holds its secret":    append(append(with("a1 08 a1 01 a4", key[1:]), 0x23, 0x58, 0x20), make([]byte, 32)...),
-		"unknown curve":           with("a1 08 a1 01 a3 01 01 20 07 21 5839", make([]byte, 57)),
+		"unknown curve":           with("a1 08 a1 01 a3 01 01 20 08 21 5839", make([]byte, 57)),
 		"certificate, not a CCS":  unhex(t, "3081ee3081a1a003020102020462319ec4300506032b6570"),
 		"nested deeper than ever": bytes.Repeat([]byte{0xa1, 0x08}, 30),
 	} {
@@ -162,7 +162,7 @@ func TestParseCredential(t *testing.T) {
 		if !errors.Is(err, ErrKey) {
 			t.Error(err)
 		}
-		_, err = ParseCredential(FormatCCS, with("a1 08 a1 01 a3 01 01 20 07 21 5839", make([]byte, 57)))
+		_, err = ParseCredential(FormatCCS, with("a1 08 a1 01 a3 01 01 20 08 21 5839", make([]byte, 57)))
 		if !errors.Is(err, ErrUnsupportedKey) {
 			t.Error(err)
 		}

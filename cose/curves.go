@@ -19,7 +19,7 @@ func (c Curve) elliptic() elliptic.Curve {
 }
 
 // ecdh returns the standard library's curve on which keys of c agree, nil if there
-// is none. Keys on Ed25519 agree on X25519.
+// is none: the library has no X448. Keys on Ed25519 agree on X25519.
 func (c Curve) ecdh() ecdh.Curve {
 	switch c {
 	case CurveP256:
@@ -32,4 +32,16 @@ func (c Curve) ecdh() ecdh.Curve {
 		return ecdh.X25519()
 	}
 	return nil
+}
+
+// agreementCurve returns the curve on which keys of c agree: Edwards keys are mapped
+// to the Montgomery curve (draft-ietf-core-oscore-groupcomm-28, Section 2.5.2).
+func (c Curve) agreementCurve() Curve {
+	switch c {
+	case CurveEd25519:
+		return CurveX25519
+	case CurveEd448:
+		return CurveX448
+	}
+	return c
 }

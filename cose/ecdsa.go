@@ -45,9 +45,19 @@ func signECDSA(c Curve, key *ecdsa.PrivateKey, msg []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cose: %w", err)
 	}
+	return rawECDSA(c, der)
+}
+
+// rawECDSA turns the ASN.1 form of a signature into r || s (RFC 9053, Section 2.1).
+func rawECDSA(c Curve, der []byte) ([]byte, error) {
 	var rs struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &rs); err != nil {
-		return nil, fmt.Errorf("cose: %w", err)
+	rest, err := asn1.Unmarshal(der, &rs)
+	if err != nil {
+		return nil, fmt.Errorf("cose: ecdsa signature: %w", err)
+	}
+	n := c.elliptic().Params().N
+	if len(rest) > 0 || rs.R.Sign() <= 0 || rs.S.Sign() <= 0 || rs.R.Cmp(n) >= 0 || rs.S.Cmp(n) >= 0 {
+		return nil, fmt.Errorf("%w: ecdsa signature out of range", ErrSignature)
 	}
 	sig := make([]byte, 2*c.size())
 	rs.R.FillBytes(sig[:c.size()])

@@ -11,6 +11,11 @@ var (
 	ErrKey = errors.New("cose: invalid key")
 	// ErrUnsupportedKey says that a key type or curve is unknown or not supported.
 	ErrUnsupportedKey = errors.New("cose: unsupported key type or curve")
+	// ErrNoSigner says that a private key, kept outside, does not sign.
+	ErrNoSigner = errors.New("cose: private key has no signer")
+	// ErrNoAgreement says that a private key, kept outside, has no key agreement, and
+	// so cannot be used in the pairwise mode.
+	ErrNoAgreement = errors.New("cose: private key has no key agreement: it cannot be used in pairwise mode")
 	// ErrSignature says that a signature does not verify.
 	ErrSignature = errors.New("cose: signature does not verify")
 	// ErrCredential says that an authentication credential is malformed.

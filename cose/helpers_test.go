@@ -106,4 +106,4 @@ func newKey(t testing.TB, crv Curve, seed byte) *PrivateKey {
 	return k
 }
 
-var supportedCurves = []Curve{CurveP256, CurveP384, CurveP521, CurveX25519, CurveEd25519}
+var supportedCurves = []Curve{CurveP256, CurveP384, CurveP521, CurveX25519, CurveX448, CurveEd25519, CurveEd448}

@@ -7,8 +7,8 @@ import (
 )
 
 // ParsePublicKey parses a COSE_Key map (RFC 9052, Section 7) that holds a public key:
-// OKP on Ed25519 or X25519, EC2 on P-256, P-384 or P-521 with y in full or as a
-// sign bit. Parameters it does not know are ignored, as COSE says; a private part
+// OKP on Ed25519, Ed448, X25519 or X448, EC2 on P-256, P-384 or P-521 with y in full
+// or as a sign bit. Parameters it does not know are ignored, as COSE says; a private part
 // (label -4) is refused, because such a map was never meant to be public.
 //
 // Errors: ErrKey, ErrUnsupportedKey.

@@ -1,9 +1,6 @@
 package cose
 
 import (
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -15,19 +12,13 @@ import (
 // PrivateKey signs and agrees with one key pair, as group members do
 // (draft-ietf-core-oscore-groupcomm-28, Section 2.5.2). It is immutable, safe for
 // concurrent use, and prints as "[redacted]". The standard library does all
-// computation with it, in constant time.
+// computation with it, in constant time, but for Ed448 and X448, which it lacks and
+// which circl computes, and for external keys, which compute for themselves.
 type PrivateKey struct {
 	pub *PublicKey
 	// The secrets are behind a function, into which fmt does not look: whatever holds
 	// a PrivateKey in a field, unexported ones included, cannot print them.
 	keys func() *privateKeys
-}
-
-type privateKeys struct {
-	d       secret.Bytes       // Ed25519 seed, X25519 or EC scalar
-	ed25519 ed25519.PrivateKey // CurveEd25519
-	ecdsa   *ecdsa.PrivateKey  // NIST curves
-	ecdh    *ecdh.PrivateKey   // all; mapped for CurveEd25519
 }
 
 // maxKeyTries bounds the rejection sampling of GenerateKey. With P-256 one candidate
@@ -61,84 +52,52 @@ func GenerateKey(crv Curve, random io.Reader) (*PrivateKey, error) {
 	return nil, fmt.Errorf("%w: no acceptable candidate from the random source", ErrKey)
 }
 
-// NewPrivateKey makes a private key from its bytes, in the curve's full size: the
-// seed for Ed25519, the scalar for X25519 (little endian) and the NIST curves (big
-// endian). It copies d.
-//
-// Errors: ErrUnsupportedKey, ErrKey.
-func NewPrivateKey(crv Curve, d []byte) (*PrivateKey, error) {
-	size := crv.size()
-	if size == 0 {
-		return nil, fmt.Errorf("%w: %v", ErrUnsupportedKey, crv)
-	}
-	if len(d) != size {
-		return nil, fmt.Errorf("%w: private key of %d bytes on %v", ErrKey, len(d), crv)
-	}
-	k := &privateKeys{d: secret.Bytes(d).Clone()}
-	scalar := k.d
-	if crv == CurveEd25519 {
-		k.ed25519 = ed25519.NewKeyFromSeed(d)
-		scalar = ed25519Scalar(d)
-		defer scalar.Wipe()
-	}
-	var err error
-	if k.ecdh, err = crv.ecdh().NewPrivateKey(scalar); err != nil {
-		return nil, fmt.Errorf("%w: private key out of range on %v", ErrKey, crv)
-	}
-	var x, y []byte
-	switch crv {
-	case CurveEd25519:
-		x = k.ed25519.Public().(ed25519.PublicKey)
-	case CurveX25519:
-		x = k.ecdh.PublicKey().Bytes()
-	default:
-		if k.ecdsa, err = ecdsa.ParseRawPrivateKey(crv.elliptic(), d); err != nil {
-			return nil, fmt.Errorf("%w: private key out of range on %v", ErrKey, crv)
-		}
-		point := k.ecdh.PublicKey().Bytes()
-		x, y = point[1:1+size], point[1+size:]
-	}
-	pub, err := NewPublicKey(crv, x, y)
-	if err != nil {
-		return nil, err
-	}
-	return &PrivateKey{pub: pub, keys: func() *privateKeys { return k }}, nil
-}
-
 // Public returns the public key.
 func (k *PrivateKey) Public() *PublicKey { return k.pub }
 
 // Secret returns a copy of the bytes that NewPrivateKey takes, for sealed storage
-// and for nothing else.
+// and for nothing else. It is nil for an external key.
 func (k *PrivateKey) Secret() secret.Bytes { return k.keys().d.Clone() }
 
-// Sign signs msg: PureEdDSA over Ed25519, or ECDSA as the fixed-length r || s.
+// CanAgree reports whether the key has a key agreement, without which it has no place
+// in the pairwise mode. Only external keys may have none.
+func (k *PrivateKey) CanAgree() bool { return k.keys().ecdh != nil }
+
+// Sign signs msg: PureEdDSA over Ed25519 or Ed448, or ECDSA as the fixed-length r || s.
 // EdDSA signatures are deterministic, ECDSA signatures differ each time.
 //
-// Errors: ErrAlgorithm if alg is no signature algorithm of this curve.
+// Errors: ErrAlgorithm if alg is no signature algorithm of this curve; ErrNoSigner
+// for an external key without one, and its own errors.
 func (k *PrivateKey) Sign(alg Algorithm, msg []byte) ([]byte, error) {
 	if err := k.pub.signs(alg); err != nil {
 		return nil, err
 	}
-	if k.pub.crv == CurveEd25519 {
-		return ed25519.Sign(k.keys().ed25519, msg), nil
+	sign := k.keys().sign
+	if sign == nil {
+		return nil, ErrNoSigner
 	}
-	return signECDSA(k.pub.crv, k.keys().ecdsa, msg)
+	return sign(alg, msg)
 }
 
 // ECDH returns the shared secret of a static-static agreement with peer, which must
 // be on the same curve: the x-coordinate for the NIST curves (NIST SP 800-56A,
-// Section 5.7.1.2), the output of X25519 for X25519 and, mapped, for Ed25519 keys
-// (draft-ietf-core-oscore-groupcomm-28, Section 2.5.2).
+// Section 5.7.1.2), the output of X25519 or X448 for keys on these curves and,
+// mapped, for Ed25519 and Ed448 keys (draft-ietf-core-oscore-groupcomm-28,
+// Section 2.5.2).
 //
-// Errors: ErrKey if the curves differ or the result is all zero.
+// Errors: ErrKey if the curves differ or the result is all zero; ErrNoAgreement for
+// an external key without one, and its own errors.
 func (k *PrivateKey) ECDH(peer *PublicKey) (secret.Bytes, error) {
 	if peer == nil || peer.crv != k.pub.crv {
 		return nil, fmt.Errorf("%w: peer key is not on %v", ErrKey, k.pub.crv)
 	}
-	z, err := k.keys().ecdh.ECDH(peer.ecdh)
+	agree := k.keys().ecdh
+	if agree == nil {
+		return nil, ErrNoAgreement
+	}
+	z, err := agree(peer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+		return nil, err
 	}
 	return z, nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/cloudflare/circl/dh/x448"
+
 	"github.com/cohort-iot/cohort/internal/cborx"
 )
 
@@ -21,16 +23,18 @@ type PublicKey struct {
 
 	ecdsa   *ecdsa.PublicKey // NIST curves
 	ecdh    *ecdh.PublicKey  // NIST curves; X25519; the mapped key for Ed25519
+	x448    *x448.Key        // X448; the mapped key for Ed448
 	used    atomic.Bool      // verified with before
 	ed25519 atomic.Pointer[ed25519Verifier]
 }
 
 // NewPublicKey makes a public key from coordinates: x and y big endian in the
-// curve's full size for the NIST curves, y nil for Ed25519 (x is the 32-byte
-// encoding of RFC 8032) and X25519 (RFC 7748).
+// curve's full size for the NIST curves, y nil for the others: x is the encoding of
+// RFC 8032 for Ed25519 (32 bytes) and Ed448 (57 bytes), that of RFC 7748 for X25519
+// (32 bytes) and X448 (56 bytes).
 //
 // Errors: ErrUnsupportedKey; ErrKey for a wrong size, a point off its curve, and for
-// Ed25519 also for y >= p, y = 1, y = -1 and points of small order.
+// Ed25519 and Ed448 also for y >= p, y = 1, y = -1 and points of small order.
 func NewPublicKey(crv Curve, x, y []byte) (*PublicKey, error) {
 	k := &PublicKey{crv: crv, x: bytes.Clone(x), y: bytes.Clone(y)}
 	if err := k.check(); err != nil {
@@ -70,7 +74,14 @@ func (k *PublicKey) check() (err error) {
 
 func (k *PublicKey) checkOKP() (err error) {
 	u := k.x
-	if k.crv == CurveEd25519 {
+	switch k.crv {
+	case CurveX448:
+		k.x448 = (*x448.Key)(bytes.Clone(u))
+		return nil
+	case CurveEd448:
+		k.x448, err = mapEd448(k.x)
+		return err
+	case CurveEd25519:
 		if u, err = mapEd25519(k.x); err != nil {
 			return err
 		}
@@ -79,6 +90,15 @@ func (k *PublicKey) checkOKP() (err error) {
 		return fmt.Errorf("%w: %w", ErrKey, err)
 	}
 	return nil
+}
+
+// agreementPoint returns the public key as it enters key agreement on the curve's
+// agreementCurve: a u-coordinate, or an uncompressed point (SEC 1, Section 2.3.3).
+func (k *PublicKey) agreementPoint() []byte {
+	if k.x448 != nil {
+		return bytes.Clone(k.x448[:])
+	}
+	return k.ecdh.Bytes()
 }
 
 // Kty returns the key type.

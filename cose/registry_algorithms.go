@@ -45,6 +45,7 @@ const (
 	AlgEd25519 Algorithm = -19
 	AlgESP384  Algorithm = -51
 	AlgESP512  Algorithm = -52
+	AlgEd448   Algorithm = -53
 
 	// Direct key agreement, static-static (RFC 9053, Section 6.3.1).
 	AlgECDHSSHKDF256 Algorithm = -27
@@ -169,7 +170,7 @@ func (a Algorithm) IsAEAD() bool {
 }
 
 // IsSignature reports whether a is a signature algorithm that this package implements.
-func (a Algorithm) IsSignature() bool { return a.signatureCurve() != 0 }
+func (a Algorithm) IsSignature() bool { return a.signatureCurves()[0] != 0 }
 
 // IsKeyAgreement reports whether a is a static-static key agreement that this
 // package implements.
@@ -191,20 +192,32 @@ func (a Algorithm) hashSize() int {
 	return 0
 }
 
-// signatureCurve returns the curve whose keys this package uses with a signature
-// algorithm, 0 if it is none.
-func (a Algorithm) signatureCurve() Curve {
+// signatureCurves returns the curves whose keys this package uses with a signature
+// algorithm; both are 0 if it is none. Only EdDSA leaves the choice to the key; the
+// algorithms of RFC 9864 name their curve, and ECDSA is used with the curve that goes
+// with its hash.
+func (a Algorithm) signatureCurves() [2]Curve {
 	switch a {
-	case AlgEdDSA, AlgEd25519:
-		return CurveEd25519
+	case AlgEdDSA:
+		return [2]Curve{CurveEd25519, CurveEd448}
+	case AlgEd25519:
+		return [2]Curve{CurveEd25519}
+	case AlgEd448:
+		return [2]Curve{CurveEd448}
 	case AlgES256, AlgESP256:
-		return CurveP256
+		return [2]Curve{CurveP256}
 	case AlgES384, AlgESP384:
-		return CurveP384
+		return [2]Curve{CurveP384}
 	case AlgES512, AlgESP512:
-		return CurveP521
+		return [2]Curve{CurveP521}
 	}
-	return 0
+	return [2]Curve{}
+}
+
+// signsOn reports whether a is a signature algorithm for keys on c.
+func (a Algorithm) signsOn(c Curve) bool {
+	of := a.signatureCurves()
+	return c != 0 && (of[0] == c || of[1] == c)
 }
 
 // String returns the name in the registry, or the number if it is unknown.
@@ -262,6 +275,8 @@ func (a Algorithm) String() string {
 		return "ESP384"
 	case AlgESP512:
 		return "ESP512"
+	case AlgEd448:
+		return "Ed448"
 	case AlgECDHSSHKDF256:
 		return "ECDH-SS + HKDF-256"
 	case AlgECDHSSHKDF512:

@@ -1,6 +1,11 @@
 package cose
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/cloudflare/circl/dh/x448"
+	"github.com/cloudflare/circl/sign/ed448"
+)
 
 // Curve is a value of the IANA registry "COSE Elliptic Curves" (RFC 9053, Section 7.1).
 type Curve int64
@@ -11,9 +16,9 @@ const (
 	CurveP384    Curve = 2
 	CurveP521    Curve = 3
 	CurveX25519  Curve = 4
-	CurveX448    Curve = 5 // known by name only
+	CurveX448    Curve = 5
 	CurveEd25519 Curve = 6
-	CurveEd448   Curve = 7 // known by name only
+	CurveEd448   Curve = 7
 )
 
 // KeyType is a value of the IANA registry "COSE Key Types" (RFC 9053, Section 7).
@@ -31,14 +36,14 @@ func (c Curve) KeyType() KeyType {
 	switch c {
 	case CurveP256, CurveP384, CurveP521:
 		return KeyTypeEC2
-	case CurveX25519, CurveEd25519:
+	case CurveX25519, CurveX448, CurveEd25519, CurveEd448:
 		return KeyTypeOKP
 	}
 	return 0
 }
 
-// size returns the length in bytes of a coordinate, and of a private key; 0 if the
-// curve is not supported.
+// size returns the length in bytes of a coordinate or encoded point, and of a private
+// key; 0 if the curve is not supported. Signatures are twice as long.
 func (c Curve) size() int {
 	switch c {
 	case CurveP256, CurveX25519, CurveEd25519:
@@ -47,6 +52,10 @@ func (c Curve) size() int {
 		return 48
 	case CurveP521:
 		return 66
+	case CurveX448:
+		return x448.Size
+	case CurveEd448:
+		return ed448.PublicKeySize
 	}
 	return 0
 }

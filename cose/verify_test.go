@@ -96,6 +96,7 @@ func TestVerifyRules(t *testing.T) {
 		size int
 	}{
 		{AlgEdDSA, CurveEd25519, 64}, {AlgEd25519, CurveEd25519, 64},
+		{AlgEdDSA, CurveEd448, 114}, {AlgEd448, CurveEd448, 114},
 		{AlgES256, CurveP256, 64}, {AlgESP256, CurveP256, 64},
 		{AlgES384, CurveP384, 96}, {AlgESP384, CurveP384, 96},
 		{AlgES512, CurveP521, 132}, {AlgESP512, CurveP521, 132},
@@ -105,7 +106,7 @@ func TestVerifyRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(fmt.Sprintf("GO-10-6,GO-10-7 %v signs and verifies", c.alg), func(t *testing.T) {
+		t.Run(fmt.Sprintf("GO-10-6,GO-10-7 %v signs and verifies on %v", c.alg, c.crv), func(t *testing.T) {
 			if n, err := k.Public().SignatureSize(c.alg); err != nil || n != c.size || len(sig) != c.size {
 				t.Errorf("size %d, %v; signature of %d", n, err, len(sig))
 			}
@@ -138,7 +139,7 @@ func TestVerifyRules(t *testing.T) {
 		})
 		t.Run(fmt.Sprintf("%v on another curve is refused", c.alg), func(t *testing.T) {
 			for _, crv := range supportedCurves {
-				if crv == c.crv {
+				if crv == c.crv || c.alg.signsOn(crv) {
 					continue
 				}
 				o := newKey(t, crv, 1)
@@ -295,7 +296,7 @@ func TestVerifyDoesNotAllocate(t *testing.T) {
 func BenchmarkVerify(b *testing.B) {
 	msg := make([]byte, 200)
 	for _, alg := range []Algorithm{AlgEdDSA, AlgES256} {
-		k := newKey(b, alg.signatureCurve(), 1)
+		k := newKey(b, alg.signatureCurves()[0], 1)
 		sig, _ := k.Sign(alg, msg)
 		b.Run(alg.String(), func(b *testing.B) {
 			b.ReportAllocs()
