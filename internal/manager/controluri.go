@@ -47,8 +47,8 @@ func controlURI(uri, group string, from netip.AddrPort, allow func(group string,
 		to = netip.AddrPortFrom(host, port)
 	}
 	path := u.EscapedPath()
-	if path == "" || path == "/" {
-		return bad("must have a path")
+	if path == "/" || !strings.HasPrefix(path, "/") {
+		return bad("must have an absolute path")
 	}
 	plain := strings.TrimSuffix(u.Path, "/")
 	if own := "/" + RootPath + "/" + group; plain == own || strings.HasPrefix(plain, own+"/nodes") {

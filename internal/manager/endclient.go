@@ -53,6 +53,8 @@ func (s *Service) endClient(ctx context.Context, text string, cause Cause, which
 // transaction on, and then does what the sweep does with expired ones. After a
 // crash in between the sweep does it.
 func (s *Service) endTokens(ctx context.Context, c uint64, cause Cause, which func(*tokenEntry) bool) (evicted int, err error) {
+	s.sweeper.expiring.Lock()
+	defer s.sweeper.expiring.Unlock()
 	var due []dueToken
 	err = s.update(ctx, func(t *txn) error {
 		due = nil

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"sync"
 )
 
 // removeMember takes a member out of its group: out of the list, its
@@ -143,6 +144,7 @@ func (s *Service) EvictMany(ctx context.Context, group string, nodes []string, c
 			numbers = append(numbers, n)
 		}
 	}
+	defer s.bulk.begin(group)()
 	for len(numbers) > 0 {
 		step := numbers[:min(evictionStep, len(numbers))]
 		numbers = numbers[len(step):]
@@ -204,4 +206,34 @@ func (s *Service) rekeyDue(ctx context.Context, group string) (done bool, err er
 		return t.putHead(h)
 	})
 	return done, err
+}
+
+// bulkTable names the groups in which steps of a larger effect are under way:
+// the sweep leaves the rekeying that is due there to whoever takes the steps.
+type bulkTable struct {
+	mu sync.Mutex
+	m  map[string]int
+}
+
+// begin notes a group until the function it returns is called.
+func (b *bulkTable) begin(group string) (end func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.m == nil {
+		b.m = map[string]int{}
+	}
+	b.m[group]++
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.m[group]--; b.m[group] == 0 {
+			delete(b.m, group)
+		}
+	}
+}
+
+func (b *bulkTable) busy(group string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.m[group] > 0
 }

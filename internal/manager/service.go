@@ -135,6 +135,7 @@ type Service struct {
 	delivery deliveryLoop
 	confirms confirmQueue
 	sweeper  sweeper
+	bulk     bulkTable
 
 	mu      sync.Mutex
 	state   serviceState

@@ -18,6 +18,8 @@ type sweeper struct {
 	wake  chan struct{}
 	mu    sync.Mutex
 	timer clock.Timer
+
+	expiring sync.Mutex // held while tokens that ended are taken off the books
 }
 
 func (s *Service) wakeSweep() { signal(s.sweeper.wake) }
@@ -79,7 +81,7 @@ func (s *Service) rekeyAllDue(ctx context.Context) error {
 			faults = append(faults, s.finishDeletion(ctx, h.Number))
 			continue
 		}
-		if h.rekeyingDue(s.clock.Now()) != CauseNone {
+		if h.rekeyingDue(s.clock.Now()) != CauseNone && !s.bulk.busy(h.Name) {
 			faults = append(faults, s.rekeyIfDue(ctx, h.Name))
 		}
 		faults = append(faults, s.pruneStale(ctx, h.Number))
@@ -112,6 +114,8 @@ const expiryBatch = 256
 // the client covers are evicted, then the tokens and their associations go. The
 // entry in the list of expiries is the intent; it goes last.
 func (s *Service) expireTokens(ctx context.Context) error {
+	s.sweeper.expiring.Lock()
+	defer s.sweeper.expiring.Unlock()
 	for {
 		due, err := s.expired()
 		if err != nil || len(due) == 0 {

@@ -64,8 +64,11 @@ func (r reader) number(n keystore.Name) (uint64, error) {
 	return v, nil
 }
 
+// encodeRecord is the layout of every record of this package.
+func encodeRecord(v any) ([]byte, error) { return cborx.Marshal(v) }
+
 func (t *txn) put(n keystore.Name, v any) error {
-	b, err := cborx.Marshal(v)
+	b, err := encodeRecord(v)
 	if err != nil {
 		return fmt.Errorf("record %v: %w", n, err)
 	}
