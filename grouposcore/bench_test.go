@@ -23,39 +23,6 @@ func warm(tb testing.TB) (client, server *Context) {
 	return client, server
 }
 
-func TestAllocations(t *testing.T) {
-	client, server := warm(t)
-	const most = 2
-	t.Run("pairwise protection", func(t *testing.T) {
-		m, to := small(), []byte{0x52}
-		n := testing.AllocsPerRun(100, func() { ask(t, client, m, PairwiseMode, to) })
-		if n > most {
-			t.Fatalf("request: %v allocations", n)
-		}
-	})
-	t.Run("pairwise verification", func(t *testing.T) {
-		var queue []message.Message
-		for range 102 {
-			m, _ := ask(t, client, small(), PairwiseMode, []byte{0x52})
-			queue = append(queue, m)
-		}
-		i := 0
-		n := testing.AllocsPerRun(100, func() { hear(t, server, queue[i]); i++ })
-		if n > most {
-			t.Fatalf("request: %v allocations", n)
-		}
-	})
-	t.Run("pairwise responses", func(t *testing.T) {
-		m, _ := ask(t, client, observe(), PairwiseMode, []byte{0x52})
-		_, sx, _ := hear(t, server, m)
-		resp := content("x")
-		n := testing.AllocsPerRun(100, func() { answer(t, server, resp, sx, ResponseOptions{Mode: PairwiseMode}) })
-		if n > most {
-			t.Fatalf("protect: %v allocations", n)
-		}
-	})
-}
-
 func BenchmarkPairwiseProtect(b *testing.B) {
 	client, _ := warm(b)
 	m := small()

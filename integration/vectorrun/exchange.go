@@ -20,7 +20,7 @@ type Depth int
 
 const (
 	Thorough Depth = iota // every bit of every message
-	Quick                 // one bit of every byte
+	Quick                 // one bit of each of the first bytes, and of every fifth
 )
 
 // RunExchange runs every message of a vector in every direction.
