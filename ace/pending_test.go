@@ -2,7 +2,10 @@ package ace
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,4 +159,53 @@ func TestPendingIsBounded(t *testing.T) {
 		_, err := b.PostToken(ctx, post(b.token(nil)))
 		wantCode(t, err, codes.ServiceUnavailable)
 	})
+}
+
+func TestPendingAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	var ids atomic.Uint32
+	b := newBench(t, func(c *RSConfig) {
+		c.AllocateID = func([]byte) ([]byte, error) { return binary.BigEndian.AppendUint32(nil, ids.Add(1)+1<<24), nil }
+		c.Dropped = nil
+	})
+	store := &lockedStore{memoryStore: b.store}
+	b.ResourceServer = must(NewResourceServer(b.cfg, store))
+	token := b.token(nil)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				p, err := b.PostToken(ctx, post(token))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 2 {
+					wg.Go(func() {
+						if _, _, err := b.Confirm(ctx, p); err != nil && !errors.Is(err, ErrNotPending) {
+							t.Error(err)
+						}
+					})
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.Close()
+	if b.PendingCount() != 0 || len(b.store.assoc) != 1 {
+		t.Fatalf("%d pending, %d stored", b.PendingCount(), len(b.store.assoc))
+	}
+}
+
+// lockedStore is a memoryStore for several goroutines.
+type lockedStore struct {
+	mu sync.Mutex
+	*memoryStore
+}
+
+func (l *lockedStore) Confirm(ctx context.Context, a *Association) ([]uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.memoryStore.Confirm(ctx, a)
 }

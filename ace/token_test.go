@@ -57,7 +57,7 @@ func TestToken(t *testing.T) {
 			t.Fatalf("claims %+v", c)
 		}
 	})
-	t.Run("TR-RS-04,AC-135 another shape than that is refused", func(t *testing.T) {
+	t.Run("TR-RS-04,AC-135,AC-136 another shape than that is refused", func(t *testing.T) {
 		t.Parallel()
 		good := unhex(exampleToken)
 		body := good[3:]

@@ -12,7 +12,7 @@ import (
 
 func TestEnrol(t *testing.T) {
 	t.Parallel()
-	t.Run("each device has a secret and identifiers of its own, and both sides match", func(t *testing.T) {
+	t.Run("AC-112 each device has a secret and identifiers of its own, and both sides match", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		if b.sw.AS.Secret.Equal(b.lamp.AS.Secret) || bytes.Equal(b.sw.AS.ID, b.lamp.AS.ID) || len(b.sw.AS.Secret) != 16 {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/internal/cborx"
 )
 
 func TestIssue(t *testing.T) {
@@ -86,6 +88,58 @@ func TestIssue(t *testing.T) {
 		want := ace.Scope{{Group: "room1", Roles: ace.RoleRequester | ace.RoleResponder}}
 		if !resp.Scope.Equal(want) || !c.Scope.Equal(want) || c.Audience[0] != "gm1" {
 			t.Fatalf("granted %v", resp.Scope)
+		}
+	})
+	t.Run("AC-081,AC-107,AC-115,AC-120,AO-014 nothing in a token can be read without its key", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		resp, c := b.issue(t, b.sw, room1(ace.RoleRequester))
+		for _, inside := range [][]byte{c.Cnf.OSC.MasterSecret, c.Cnf.OSC.Salt, []byte("room1"), []byte("switch"), []byte("gm1"), c.ID} {
+			if bytes.Contains(resp.AccessToken, inside) {
+				t.Errorf("%q is in it", inside)
+			}
+		}
+		other := b.gm.Key
+		other.Key = make([]byte, len(other.Key))
+		if _, err := ace.OpenToken(resp.AccessToken, other); err == nil {
+			t.Fatal("another key opens it")
+		}
+	})
+	t.Run("AC-117,AC-125,AC-129,AI-003,AI-004 a token is for one audience and one key, and no rs_cnf is sent", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		resp, c := b.issue(t, b.sw, room1(ace.RoleRequester))
+		if len(c.Audience) != 1 || c.Cnf.OSC == nil || c.Cnf.KID != nil || c.Cnf.Key != nil {
+			t.Fatalf("claims %+v", c)
+		}
+		var members map[int]cborx.RawMessage
+		if err := cborx.Unmarshal(resp.Marshal(), &members); err != nil || len(members) != 3 || members[1] == nil || members[2] == nil || members[8] == nil {
+			t.Fatalf("members %v, %v", members, err)
+		}
+	})
+	t.Run("AO-015,AO-018 requests at once get material, numbers and nonces of their own", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		lamp := b.number(b.lamp)
+		var mu sync.Mutex
+		seen := map[string]bool{}
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				resp, err := b.Issue(context.Background(), lamp, room1(ace.RoleResponder))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				seen["id"+string(resp.Cnf.OSC.ID)] = true
+				seen["counter"+string(resp.AccessToken[15:20])] = true
+			})
+		}
+		wg.Wait()
+		if len(seen) != 64 {
+			t.Fatalf("%d of 64 values", len(seen))
 		}
 	})
 	t.Run("the token opens at the resource server and makes an association", func(t *testing.T) {

@@ -23,7 +23,7 @@ func TestUpdateOfRights(t *testing.T) {
 			t.Fatalf("response %+v, claims %+v", resp, c)
 		}
 	})
-	t.Run("AO-007 material of another client, or of nobody, is refused", func(t *testing.T) {
+	t.Run("AC-123,AO-007 material of another client, or of nobody, is refused", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		first, _ := b.issue(t, b.sw, room1(ace.RoleRequester))
