@@ -87,6 +87,7 @@ func TestReadme(t *testing.T) {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 10 * time.Second
 	runErr := cmd.Run()
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what the script left behind
 	text, err := os.ReadFile(output.Name())
 	if err != nil {
 		t.Fatal(err)
