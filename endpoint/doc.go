@@ -24,13 +24,22 @@
 //
 // # Asking
 //
+//	resp, err := ep.Do(ctx, endpoint.Request{To: peer, Code: codes.GET, Path: "light", Security: endpoint.WithOSCORE(c)})
+//
 // [Endpoint.Do] sends a request to one peer and [Endpoint.DoMulticast] to a
-// group. [Request].Security says how it is protected, once: retransmissions are
-// the same bytes.
+// group, whose answers it yields as they verify. [Request].Security says how a
+// request is protected, once: retransmissions are the same bytes. A peer that
+// asks for freshness by an Echo option is answered without the caller's help.
 //
 // # Security
 //
 // The endpoint knows no cryptography. It asks [RequestOpener]s and [Protector]s.
+// [Contexts] is the opener for OSCORE contexts and groups; [WithOSCORE],
+// [WithGroup], [WithPairwise] and [WithB2] make protectors. Durable state is not
+// kept here: whoever owns a context reserves its sequence numbers
+// ([Contexts].SequenceLow says when responses use them up) and fetches missing
+// credentials ([Config].CredentialWanted, [Endpoint.CredentialReady]).
+//
 // It never answers a group request with an error in clear, keeps nothing for
 // strangers but what Config bounds, and starts no goroutine for them. What it
 // drops silently it counts: see [Meter].

@@ -19,7 +19,7 @@ import (
 )
 
 func TestGroupRequest(t *testing.T) {
-	t.Run("GC-3.1.4-1,GC-3.1.4-4,GC-3.1.1-3,O9 three servers answer one token by unicast, told apart by verified sender", func(t *testing.T) {
+	t.Run("GC-3.1.4-1,GC-3.1.5-2,GC-3.1.4-4,GC-3.1.1-3,O9 three servers answer one token by unicast, told apart by verified sender", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
 			got := collect(t, s.client, context.Background(), s.request("light"))
@@ -132,6 +132,82 @@ func TestGroupRequest(t *testing.T) {
 			collect(t, s.client, ctx, s.request("light")) // no error
 			for range s.client.DoMulticast(context.Background(), s.request("light")) {
 				break
+			}
+		})
+	})
+	t.Run("GC-3.6-6 one request is outstanding to a group, NSTART 1, until somebody answers", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
+			tp := record(s.net, nil)
+			first := time.Now()
+			go func() {
+				for range s.client.DoMulticast(t.Context(), s.request("nowhere")) {
+					t.Error("answered")
+				}
+			}()
+			synctest.Wait()
+			collect(t, s.client, context.Background(), s.request("light"))
+			var sent []time.Duration
+			for _, p := range tp.packets {
+				if p.Receiver == groupAddr {
+					sent = append(sent, p.at.Sub(first))
+				}
+			}
+			// Three copies of each; the second leaves when the first has had
+			// its time: leisure and 2 s.
+			if last := sent[len(sent)-1]; last != 7*time.Second {
+				t.Fatal(sent)
+			}
+		})
+	})
+	t.Run("GC-3.1.3-1,GC-3.1.3-2 a repeated group request is served again if its Message ID is new", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t, endpoint.Config{InsecurePlainMulticast: true}, endpoint.GroupOptions{}, nil)
+			peer := listenRaw(t, s.net, otherAddr)
+			answers := func(mid int32) (n int) {
+				b := get(t, non, mid, "plain")
+				b[7] = 1 // the same token
+				peer.send(groupAddr, b)
+				for peer.next(time.Minute) != nil {
+					n++
+				}
+				return n
+			}
+			if a, b, c := answers(1), answers(1), answers(2); a != 3 || b != 0 || c != 3 {
+				t.Fatal(a, b, c)
+			}
+		})
+	})
+	t.Run("GC-3.1.6-1 several responses of one server are taken", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := netsim.New(netsim.Config{})
+			g, err := n.ListenGroup(groupAddr, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			server := listenRaw(t, n, serverAddr)
+			client := start(t, endpoint.Config{Network: n, Unicast: clientAddr, InsecurePlainMulticast: true})
+			go func() {
+				b := make([]byte, 100)
+				k, _, _, _, _ := g.ReadFrom(b)
+				req, err := coapmsg.ParseDatagram(b[:k])
+				if err != nil {
+					t.Error(err)
+				}
+				for mid := range int32(3) {
+					server.send(clientAddr, encode(t, message.Message{Type: non, MessageID: mid, Token: req.Token, Code: codes.Content}))
+				}
+			}()
+			k := 0
+			for _, err := range client.DoMulticast(context.Background(), endpoint.Request{To: groupAddr, Code: codes.GET}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				k++
+			}
+			if k != 3 {
+				t.Fatalf("%d responses", k)
 			}
 		})
 	})

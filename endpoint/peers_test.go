@@ -66,21 +66,23 @@ func TestManyPeers(t *testing.T) {
 	})
 }
 
-func TestTokensAreLongAndRandom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := netsim.New(netsim.Config{})
-		server := listenRaw(t, n, serverAddr)
-		client := start(t, endpoint.Config{Network: n, Unicast: clientAddr, NSTART: 100})
-		seen := map[string]bool{}
-		for i := range 50 {
-			go client.Do(t.Context(), endpoint.Request{To: serverAddr, Code: codes.GET, Path: fmt.Sprint(i)})
-			m := server.nextMessage(time.Second)
-			if len(m.Token) != 8 || seen[string(m.Token)] {
-				t.Fatalf("token %x", m.Token)
+func TestTokens(t *testing.T) {
+	t.Run("GC-3.1.5-1,GC-3.1.5-3 tokens are long, random and not used again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := netsim.New(netsim.Config{})
+			server := listenRaw(t, n, serverAddr)
+			client := start(t, endpoint.Config{Network: n, Unicast: clientAddr, NSTART: 100})
+			seen := map[string]bool{}
+			for i := range 50 {
+				go client.Do(t.Context(), endpoint.Request{To: serverAddr, Code: codes.GET, Path: fmt.Sprint(i)})
+				m := server.nextMessage(time.Second)
+				if len(m.Token) != 8 || seen[string(m.Token)] {
+					t.Fatalf("token %x", m.Token)
+				}
+				seen[string(m.Token)] = true
 			}
-			seen[string(m.Token)] = true
-		}
-		client.Close()
-		synctest.Wait()
+			client.Close()
+			synctest.Wait()
+		})
 	})
 }
