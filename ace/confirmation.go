@@ -68,13 +68,3 @@ func parseConfirmation(b []byte) (*Confirmation, error) {
 	}
 	return c, nil
 }
-
-// symmetricKey says whether Key holds the value of a symmetric key, which nobody should send (RFC 9201, Section 3.1).
-func (c *Confirmation) symmetricKey() bool {
-	const kty, symmetric = 1, 4 // COSE_Key (RFC 9052, Section 7.1; RFC 9053, Section 7.3)
-	if c.Key == nil {
-		return false
-	}
-	v, _ := wire.NewReader(c.Key).Int(kty)
-	return v == symmetric
-}
