@@ -36,7 +36,7 @@ func (anyStore) Reserve(context.Context, uint64) error { return nil }
 func numbers(t testing.TB, next uint64) *oscore.Sequence {
 	t.Helper()
 	s := oscore.NewSequence(next)
-	if err := s.Reserve(context.Background(), anyStore{}, 1<<20); err != nil && !errors.Is(err, oscore.ErrSequenceExhausted) {
+	if err := s.Reserve(context.Background(), anyStore{}, 1<<32); err != nil && !errors.Is(err, oscore.ErrSequenceExhausted) {
 		t.Fatal(err)
 	}
 	return s
