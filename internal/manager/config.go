@@ -178,13 +178,13 @@ func (c GroupConfig) Validate() error {
 // (draft-ietf-ace-key-groupcomm-oscore-21, Section 14).
 func signatureCurve(a cose.Algorithm) (cose.Curve, bool) {
 	switch a {
-	case cose.AlgEdDSA:
+	case cose.AlgEdDSA, cose.AlgEd25519:
 		return cose.CurveEd25519, true
-	case cose.AlgES256:
+	case cose.AlgES256, cose.AlgESP256:
 		return cose.CurveP256, true
-	case cose.AlgES384:
+	case cose.AlgES384, cose.AlgESP384:
 		return cose.CurveP384, true
-	case cose.AlgES512:
+	case cose.AlgES512, cose.AlgESP512:
 		return cose.CurveP521, true
 	}
 	return 0, false

@@ -58,14 +58,14 @@ func (q *confirmQueue) take(n int) (group uint64, out map[memberKey]uint64) {
 	return group, out
 }
 
-// runConfirms writes confirmations until ctx ends, and what is left then.
+// runConfirms writes confirmations and refusals until ctx ends.
 func (s *Service) runConfirms(ctx context.Context) {
 	for {
 		select {
 		case <-s.confirms.wake:
 			s.flushConfirms(ctx)
+			s.flushRefusals(ctx)
 		case <-ctx.Done():
-			s.flushConfirms(context.WithoutCancel(ctx))
 			return
 		}
 	}

@@ -44,17 +44,13 @@ func (s *Service) Join(ctx context.Context, c Caller, group string, payload []by
 	for range joinAttempts {
 		p, err := s.prepareJoin(ctx, c, group, payload)
 		if err != nil {
-			s.meter.Refused(KindOf(err))
-			return nil, err
+			return nil, s.refused(c, group, "join", err)
 		}
 		out, err := s.applyJoin(ctx, p)
 		if errors.Is(err, errStale) {
 			continue
 		}
-		if err != nil {
-			s.meter.Refused(KindOf(err))
-		}
-		return out, err
+		return out, s.refused(c, group, "join", err)
 	}
 	return nil, refuse(KindConflict, "the group changes too fast to join")
 }
@@ -264,7 +260,8 @@ func (s *Service) applyJoin(ctx context.Context, p *joinPlan) (*JoinResult, erro
 			return err
 		}
 		h, m, now = a.head, a.member, t.now
-		if h.Config.BackwardSecurity {
+		// A member that joins again has read what was sent before anyway.
+		if h.Config.BackwardSecurity && m == nil {
 			if err := t.rekey(h, CauseJoin); err != nil {
 				return err
 			}

@@ -81,17 +81,13 @@ func (s *Service) serve(c Caller, group string, f func(r reader, a *access) erro
 	if err := s.ready(); err != nil {
 		return err
 	}
-	err := s.view(func(r reader) error {
+	return s.refused(c, group, "read", s.view(func(r reader) error {
 		a, err := r.access(c, group, s.clock.Now())
 		if err != nil {
 			return err
 		}
 		return f(r, a)
-	})
-	if err != nil {
-		s.meter.Refused(KindOf(err))
-	}
-	return err
+	}))
 }
 
 // shows notes that a verified request of a member shows that it holds the

@@ -76,7 +76,7 @@ func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error
 	if err := s.ready(); err != nil {
 		return err
 	}
-	return s.update(ctx, func(t *txn) error {
+	return s.refused(c, group, "leave", s.update(ctx, func(t *txn) error {
 		a, err := t.access(c, group, t.now)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error
 			return err
 		}
 		return t.putHead(a.head)
-	})
+	}))
 }
 
 // Evict ends a membership and rekeys the rest, in one transaction.

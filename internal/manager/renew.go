@@ -65,7 +65,7 @@ func (s *Service) NewSenderID(ctx context.Context, c Caller, group, node string)
 		return t.putHead(h)
 	})
 	if err != nil {
-		s.meter.Refused(KindOf(err))
+		err = s.refused(c, group, "renew", err)
 		if KindOf(err) == KindNoIndividualKey {
 			s.senderIDsExhausted(ctx, group)
 		}

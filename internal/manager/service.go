@@ -136,6 +136,7 @@ type Service struct {
 	confirms confirmQueue
 	sweeper  sweeper
 	bulk     bulkTable
+	refusals refusalLog
 
 	mu      sync.Mutex
 	state   serviceState

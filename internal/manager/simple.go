@@ -78,8 +78,7 @@ func (s *Service) Gids(_ context.Context, c Caller, payload []byte) (*groupcomm.
 		return nil
 	})
 	if err != nil {
-		s.meter.Refused(KindOf(err))
-		return nil, err
+		return nil, s.refused(c, "", "look up Gids", err)
 	}
 	return out, nil
 }

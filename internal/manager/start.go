@@ -64,6 +64,7 @@ func (s *Service) Stop() {
 	s.running.Wait()
 	if stop != nil {
 		s.flushConfirms(context.Background())
+		s.writeRefusals(context.Background(), true)
 	}
 }
 

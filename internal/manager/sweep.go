@@ -40,6 +40,7 @@ func (s *Service) runSweep(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "a sweep of the groups failed", "error", err)
 		}
+		signal(s.confirms.wake) // refusals that were only counted may be due
 		s.sweeper.mu.Lock()
 		s.sweeper.timer = s.clock.AfterFunc(next, s.wakeSweep)
 		s.sweeper.mu.Unlock()
