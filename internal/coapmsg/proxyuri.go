@@ -2,8 +2,6 @@ package coapmsg
 
 import (
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 )
@@ -27,36 +25,21 @@ func explodeProxyURI(opts message.Options) (message.Options, error) {
 			out = append(out, o)
 		}
 	}
-	u, err := url.Parse(string(raw))
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Opaque != "" || u.User != nil ||
-		u.Fragment != "" || strings.HasSuffix(string(raw), "#") {
-		return nil, fmt.Errorf("%w: not an absolute uri with an authority", ErrProxyURI)
+	base, path, query, hasQuery, err := SplitURI(string(raw))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProxyURI, err)
 	}
-	scheme, _, _ := strings.Cut(string(raw), ":")
-	out = append(out, message.Option{ID: message.ProxyURI, Value: []byte(scheme + "://" + u.Host)})
-	if path := u.EscapedPath(); path != "" && path != "/" {
-		if out, err = appendSegments(out, message.URIPath, strings.Split(path[1:], "/")); err != nil {
-			return nil, err
-		}
+	out = append(out, message.Option{ID: message.ProxyURI, Value: []byte(base)})
+	if out, err = AppendPath(out, message.URIPath, path); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProxyURI, err)
 	}
-	if u.RawQuery != "" {
-		if out, err = appendSegments(out, message.URIQuery, strings.Split(u.RawQuery, "&")); err != nil {
-			return nil, err
+	if hasQuery {
+		if out, err = AppendQuery(out, message.URIQuery, query); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrProxyURI, err)
 		}
 	}
 	if len(out) > MaxOptions {
 		return nil, ErrTooManyOptions
 	}
 	return sorted(out), nil
-}
-
-func appendSegments(opts message.Options, id message.OptionID, segments []string) (message.Options, error) {
-	for _, s := range segments {
-		v, err := url.PathUnescape(s)
-		if err != nil || len(v) > 255 {
-			return nil, fmt.Errorf("%w: unusable path or query", ErrProxyURI)
-		}
-		opts = append(opts, message.Option{ID: id, Value: []byte(v)})
-	}
-	return opts, nil
 }

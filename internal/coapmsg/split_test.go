@@ -113,6 +113,7 @@ func TestSplitProxyURI(t *testing.T) {
 		"OS-4.1.3.3-1,OS-4.1.3.3-2,OS-4.1.3.3-3 path and query": {"coap://example.com/res?q=1", "coap://example.com", message.Options{opt(11, "res"), opt(15, "q=1")}},
 		"OS-4.1.3.3-3 port":             {"coaps://[2001:db8::1]:5684/a/b", "coaps://[2001:db8::1]:5684", message.Options{opt(11, "a"), opt(11, "b")}},
 		"OS-4.1.3.3-1 nothing to take":  {"coap://example.com/", "coap://example.com", nil},
+		"OS-4.1.3.3-1 dot segments":     {"coap://h/a/../b/./c", "coap://h", message.Options{opt(11, "b"), opt(11, "c")}},
 		"OS-4.1.3.3-2 percent encoding": {"coap://h/a%2Fb/?x%26y&z+", "coap://h", message.Options{opt(11, "a/b"), opt(11, ""), opt(15, "x&y"), opt(15, "z+")}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +132,7 @@ func TestSplitProxyURI(t *testing.T) {
 		"fragment":         {opt(35, "coap://h/a#f")},
 		"user":             {opt(35, "coap://u@h/a")},
 		"bad escape":       {opt(35, "coap://h/a%zz")},
+		"escaped dots":     {opt(35, "coap://h/%2e%2e/a")},
 		"bad query escape": {opt(35, "coap://h/?a%zz")},
 		"empty":            {opt(35, "")},
 		"with uri-path":    {opt(11, "a"), opt(35, "coap://h/a")},
