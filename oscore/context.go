@@ -26,6 +26,7 @@ type Context struct {
 	recipientID []byte
 	idContext   []byte // for derivation; nil if absent
 	kidContext  []byte // what travels as kid context; nil if absent
+	quartet     [QuartetSize]byte
 
 	commonIV  *secret.Bytes // behind a pointer: see Format
 	sender    cipher.AEAD
@@ -63,6 +64,9 @@ func newContext(p Params, seq *Sequence, kidContext []byte) (*Context, error) {
 		kidContext:  bytes.Clone(kidContext),
 		sequence:    seq,
 		window:      replay.New(p.ReplayWindow),
+	}
+	if err := c.setQuartet(p); err != nil {
+		return nil, err
 	}
 	iv, err := c.derive(p, nil, TypeIV, aead.NonceSize)
 	if err != nil {

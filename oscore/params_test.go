@@ -206,10 +206,10 @@ func TestErrorResponse(t *testing.T) {
 		code       string
 		diagnostic string
 	}{
-		"OS-8.2-4 decode":     {ErrMalformed, "4.02", "Failed to decode COSE"},
-		"OS-8.2-6 no context": {ErrNoContext, "4.01", "Security context not found"},
-		"OS-7.4-2 replay":     {ErrReplay, "4.01", "Replay detected"},
-		"OS-8.2-8 decryption": {ErrDecryption, "4.00", "Decryption failed"},
+		"OS-8.2-4,OS-4.1.3.1-2 decode":     {ErrMalformed, "4.02", "Failed to decode COSE"},
+		"OS-8.2-6,OS-4.1.3.1-2 no context": {ErrNoContext, "4.01", "Security context not found"},
+		"OS-7.4-2,OS-4.1.3.1-2 replay":     {ErrReplay, "4.01", "Replay detected"},
+		"OS-8.2-8,OS-4.1.3.1-2 decryption": {ErrDecryption, "4.00", "Decryption failed"},
 	} {
 		t.Run(name+" is answered", func(t *testing.T) {
 			code, diagnostic, maxAge, ok := ErrorResponse(fmt.Errorf("while serving: %w", c.err))

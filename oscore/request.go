@@ -13,9 +13,17 @@ type RequestOptions struct {
 	// OmitIDContext leaves kid context out although the context has an ID
 	// Context, for a server known to find the context without it.
 	OmitIDContext bool
+	// OuterNoResponse repeats a No-Response option of value 26, no response of
+	// any kind, outside as well, for proxies that know it (RFC 8613, Section
+	// 4.1.3.6). Other values stay inside only.
+	OuterNoResponse bool
 }
 
-// observeRegister is the Observe value 0 of a registration, in its encodings.
+// noResponseAtAll is the No-Response value that suppresses all known classes
+// (RFC 7967, Section 2).
+const noResponseAtAll = 26
+
+// isRegistration reports Observe 0, in any of its encodings.
 func isRegistration(opts message.Options) bool {
 	v, ok := coapmsg.Get(opts, message.Observe)
 	if !ok {
@@ -68,6 +76,9 @@ func (c *Context) ProtectRequest(m message.Message, o RequestOptions) (message.M
 	}
 	x.pivSize = uint8(len(coapmsg.AppendPIV(x.piv[:0], seq)))
 	option.PIV = x.requestPIV()
+	if v, _ := coapmsg.Get(m.Options, coapmsg.NoResponse); o.OuterNoResponse && len(v) == 1 && v[0] == noResponseAtAll {
+		outer = append(outer, message.Option{ID: coapmsg.NoResponse, Value: v})
+	}
 	m.Code = coapmsg.OuterRequestCode(m)
 	m = c.seal(m, outer, plaintext, head, sealing{option, c.senderID, option.PIV, c.senderID, option.PIV})
 	return m, &x.Exchange, nil

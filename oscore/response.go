@@ -18,6 +18,10 @@ type ResponseOptions struct {
 	KID bool
 	// KIDContext sends the ID Context as kid context, if there is one.
 	KIDContext bool
+	// NoCache adds an Outer Max-Age of 0, so that a proxy that knows nothing of
+	// OSCORE does not keep a notification, whose Outer Code is cacheable (RFC
+	// 8613, Section 4.1.3.1). Other responses need none.
+	NoCache bool
 }
 
 // ProtectResponse protects a response, or a notification, to the request of x
@@ -60,6 +64,9 @@ func (c *Context) ProtectResponse(m message.Message, x *Exchange, o ResponseOpti
 		}
 		s.option.PIV = coapmsg.AppendPIV(piv[:0], seq)
 		s.id, s.piv = c.senderID, s.option.PIV
+	}
+	if o.NoCache {
+		outer = coapmsg.Insert(outer, message.Option{ID: message.MaxAge, Value: []byte{}})
 	}
 	m.Code = coapmsg.OuterResponseCode(m)
 	return c.seal(m, outer, plaintext, head, s), nil
