@@ -94,51 +94,24 @@ func parseEncrypt0(b []byte) (*Encrypt0, error) {
 	if e.Ciphertext, err = cborx.Bytes(parts[2]); err != nil {
 		return nil, fmt.Errorf("ciphertext: %w", err)
 	}
-	protected, err := parseMap(e.Protected)
+	h, err := parseHeaders(e.Protected, parts[1])
 	if err != nil {
-		return nil, fmt.Errorf("protected: %w", err)
+		return nil, err
 	}
-	unprotected, err := parseMap(parts[1])
-	if err != nil {
-		return nil, fmt.Errorf("unprotected: %w", err)
+	if err := h.only(headerLabelAlg, headerLabelKid, headerLabelIV); err != nil {
+		return nil, err
 	}
-	e.UnprotectedEmpty = len(unprotected) == 0
-	alg, err := cborx.Int(protected[int64(headerLabelAlg)])
-	if err != nil {
-		return nil, fmt.Errorf("alg: %w", err)
+	e.UnprotectedEmpty = len(h.unprotected) == 0
+	if e.Alg, err = h.alg(); err != nil {
+		return nil, err
 	}
-	e.Alg = Algorithm(alg)
-	delete(protected, int64(headerLabelAlg))
-	for _, bucket := range []map[any]cborx.RawMessage{protected, unprotected} {
-		if err := e.parseHeaders(bucket); err != nil {
-			return nil, err
-		}
+	if e.KID, err = h.bytes(headerLabelKid); err != nil {
+		return nil, err
+	}
+	if e.IV, err = h.bytes(headerLabelIV); err != nil {
+		return nil, err
 	}
 	return e, nil
-}
-
-// parseHeaders reads kid and IV, each of which may occur once in all.
-func (e *Encrypt0) parseHeaders(bucket map[any]cborx.RawMessage) error {
-	for label, item := range bucket {
-		var field *[]byte
-		switch label {
-		case int64(headerLabelKid):
-			field = &e.KID
-		case int64(headerLabelIV):
-			field = &e.IV
-		default:
-			return fmt.Errorf("%w: header parameter %v", cborx.ErrMalformed, label)
-		}
-		v, err := cborx.Bytes(item)
-		if err != nil {
-			return fmt.Errorf("header parameter %v: %w", label, err)
-		}
-		if *field != nil {
-			return fmt.Errorf("%w: header parameter %v is there twice", cborx.ErrMalformed, label)
-		}
-		*field = v
-	}
-	return nil
 }
 
 // Open decrypts the message.

@@ -28,22 +28,28 @@ const (
 
 // Labels of the IANA registry "COSE Header Parameters" (RFC 9052, Section 3.1).
 const (
-	headerLabelAlg = 1
-	headerLabelKid = 4
-	headerLabelIV  = 5
+	headerLabelAlg  = 1
+	headerLabelCrit = 2
+	headerLabelKid  = 4
+	headerLabelIV   = 5
 )
 
 // Keys of the IANA registry "CBOR Web Token (CWT) Claims" (RFC 8392, Section 4;
 // RFC 8747, Section 3.1) and of "CWT Confirmation Methods" (RFC 8747, Section 3.2).
 const (
 	claimSub        = 2
+	claimExp        = 4
+	claimNbf        = 5
 	claimCnf        = 8
 	cnfLabelCOSEKey = 1
 )
 
-// CBOR tags around a CWT (RFC 8392, Section 6) and around an unprotected CWT Claims
-// Set (RFC 9781).
+// CBOR tags around a COSE_Sign1 (RFC 9052, Section 2), around a CWT (RFC 8392,
+// Section 6), around an unprotected CWT Claims Set (RFC 9781), and around a MAC
+// address (RFC 9542, Section 2.4).
 const (
-	tagCWT  = 61
-	tagUCCS = 601
+	tagSign1 = 18
+	tagMAC   = 48
+	tagCWT   = 61
+	tagUCCS  = 601
 )
