@@ -26,6 +26,6 @@
 //	err := svc.Start(ctx)            // rekeys
 //	err = sessions.Load(ctx, svc)    // only with kept associations
 //
-// Every resource but authz-info wants OSCORE. Errors of the domain become
+// Every resource but authz-info and /.well-known/core wants OSCORE. Errors of the domain become
 // responses in one place, answer.go.
 package coap

@@ -136,6 +136,7 @@ type thing struct {
 	info   *ace.AuthzInfoResponse
 	key    *cose.PrivateKey
 	cred   *cose.Credential
+	roles  ace.Roles // of the latest join
 
 	mu     sync.Mutex
 	rekeys []*groupcomm.RekeyMessage
@@ -279,6 +280,7 @@ func (d *thing) joinRequest(group string, roles ace.Roles) []byte {
 	d.t.Helper()
 	nc := make([]byte, 8)
 	_, _ = rand.Read(nc)
+	d.roles = roles
 	q := &groupcomm.JoinRequest{Entry: ace.ScopeEntry{Group: group, Roles: roles}, Nonce: nc, GetCreds: &groupcomm.CredsFilter{}, Credential: d.cred.Bytes(), ControlURI: "coap:///rekey"}
 	q.Scope = groupcomm.EncodeScope(q.Entry)
 	sig, err := groupcomm.SignEvidence(d.key, cose.AlgEdDSA, groupcomm.ClientPoP(q.Scope, d.info.Challenge, nc))

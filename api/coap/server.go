@@ -83,7 +83,8 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// routes lays out the resources. Only authz-info takes requests in clear.
+// routes lays out the resources. Only authz-info and the list of resources take
+// requests in clear.
 func (s *Server) routes(c Config) {
 	s.mux = endpoint.NewMux()
 	root := "/" + manager.RootPath
@@ -104,6 +105,7 @@ func (s *Server) routes(c Config) {
 		s.mux.Handle(pattern, endpoint.AcceptOSCORE, h)
 	}
 	s.mux.Handle("/authz-info", endpoint.AcceptPlain|endpoint.AcceptOSCORE, s.authzInfo())
+	s.mux.Handle("/.well-known/core", endpoint.AcceptPlain|endpoint.AcceptOSCORE, s.wellKnown())
 	if s.as != nil {
 		s.mux.Handle("/token", endpoint.AcceptOSCORE, s.token())
 	}

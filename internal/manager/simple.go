@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 )
 
@@ -97,4 +98,34 @@ func (r reader) headByGid(c *counters, gid []byte) (*head, error) {
 		return nil, ignoreNotFound(err)
 	}
 	return h, nil
+}
+
+// GroupsOf lists the groups that the caller's token names and that exist, in the
+// order of the token's scope.
+func (s *Service) GroupsOf(_ context.Context, c Caller) ([]string, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	var out []string
+	err := s.view(func(r reader) error {
+		_, tok, err := r.caller(c, s.clock.Now())
+		if err != nil {
+			return err
+		}
+		scope, err := ace.ParseScope(tok.Scope)
+		if err != nil {
+			return err
+		}
+		for _, e := range scope.Users() {
+			h, err := r.group(e.Group)
+			if err != nil && KindOf(err) != KindNotFound {
+				return err
+			}
+			if err == nil && h.State != GroupDeleting {
+				out = append(out, e.Group)
+			}
+		}
+		return nil
+	})
+	return out, err
 }

@@ -113,7 +113,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	}
 	// Now nothing that the store was in doubt about is in use any more.
 	return s.update(ctx, func(t *txn) error {
-		if cause != CauseNone && !s.opt.KeepAssociations {
+		if cause != CauseNone && (s.opt.Restored || !s.opt.KeepAssociations) {
 			t.tx.Settle()
 		}
 		return nil
