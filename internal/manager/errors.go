@@ -128,15 +128,3 @@ func refuse(k Kind, format string, args ...any) *Error {
 func fault(k Kind, err error, detail string) *Error {
 	return &Error{Kind: k, Detail: detail, Err: err}
 }
-
-// internal turns any foreign error into KindInternal and leaves an *Error alone.
-func internal(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	var e *Error
-	if errors.As(err, &e) {
-		return err
-	}
-	return &Error{Kind: KindInternal, Err: fmt.Errorf("%s: %w", doing, err)}
-}

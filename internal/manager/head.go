@@ -49,15 +49,6 @@ type head struct {
 // staleSets is how many sets exist.
 func (h *head) staleSets() uint64 { return h.Version - h.OldestStale + 1 }
 
-// remaining is the lifetime left of the current material, in whole seconds, not negative.
-func (h *head) remaining(now time.Time) uint64 {
-	left := h.Expires - now.Unix()
-	if left < 0 {
-		return 0
-	}
-	return uint64(left)
-}
-
 func (h *head) joinable() error {
 	if h.State != GroupActive {
 		return refuse(KindInactive, "the group is currently not active")

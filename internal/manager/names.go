@@ -43,7 +43,6 @@ func nameStale(g, v, s uint64) keystore.Name   { return keystore.Key("stale", g,
 func nameStaleSet(g, v uint64) keystore.Name   { return keystore.Key("stale", g, v) }
 func nameStaleGroup(g uint64) keystore.Name    { return keystore.Key("stale", g) }
 func nameNotice(g, n uint64) keystore.Name     { return keystore.Key("notice", g, n) }
-func nameNotices(g uint64) keystore.Name       { return keystore.Key("notice", g) }
 func nameAllNotices() keystore.Name            { return keystore.Key("notice") }
 func nameClient(c uint64) keystore.Name        { return keystore.Key("client", c) }
 func nameExpiry(unix int64, t uint64) keystore.Name {
