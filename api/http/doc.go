@@ -12,6 +12,7 @@
 //	GET    /v1/groups                               list
 //	POST   /v1/groups                               create
 //	GET    /v1/groups/{group}                       show
+//	PATCH  /v1/groups/{group}                       activate, deactivate
 //	DELETE /v1/groups/{group}                       delete
 //	GET    /v1/groups/{group}/keys                  versions and times, never material
 //	POST   /v1/groups/{group}/rekey                 new keying material

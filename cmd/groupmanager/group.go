@@ -10,8 +10,8 @@ import (
 )
 
 func (a *app) groupCmd() *cobra.Command {
-	return cli.Noun("group", "Create, show, rekey and delete groups",
-		a.groupCreateCmd(), a.groupListCmd(), a.groupShowCmd(), a.groupDeleteCmd(), a.groupRekeyCmd(), a.groupKeysCmd())
+	return cli.Noun("group", "Create, show, change, rekey and delete groups",
+		a.groupCreateCmd(), a.groupListCmd(), a.groupShowCmd(), a.groupUpdateCmd(), a.groupDeleteCmd(), a.groupRekeyCmd(), a.groupKeysCmd())
 }
 
 func (a *app) groupListCmd() *cobra.Command {

@@ -147,18 +147,21 @@ func (s *server) openDomains(ctx context.Context) (err error) {
 	return nil
 }
 
-// registerManager makes the Group Manager known to its own Authorization Server
-// at the first start.
+// registerManager makes the Group Manager known to its own Authorization
+// Server, and where devices reach it.
 func (s *server) registerManager(ctx context.Context) ([]ace.TrustedAS, error) {
-	issuers, err := s.as.TrustedAS(s.cfg.Audience)
-	if !errors.Is(err, authserver.ErrNotFound) {
-		return issuers, err
+	moved, err := s.as.MoveRS(ctx, s.cfg.Audience, s.cfg.URI)
+	if errors.Is(err, authserver.ErrNotFound) {
+		as, err := s.as.RegisterRS(ctx, authserver.RSRequest{Audience: s.cfg.Audience, URI: s.cfg.URI})
+		return []ace.TrustedAS{as}, err
 	}
-	as, err := s.as.RegisterRS(ctx, authserver.RSRequest{Audience: s.cfg.Audience, URI: s.cfg.URI})
 	if err != nil {
 		return nil, err
 	}
-	return []ace.TrustedAS{as}, nil
+	if moved {
+		s.log.Warn("devices that were enrolled before still ask for the Group Manager where it was", "uri", s.cfg.URI)
+	}
+	return s.as.TrustedAS(s.cfg.Audience)
 }
 
 // asEvents logs what the Authorization Server wants somebody to see.

@@ -16,6 +16,7 @@ import (
 	"github.com/cohort-iot/cohort/ace"
 	httpapi "github.com/cohort-iot/cohort/api/http"
 	"github.com/cohort-iot/cohort/cmd/internal/cli"
+	"github.com/cohort-iot/cohort/internal/authserver"
 )
 
 // site is an initialised directory whose Group Manager listens on a free port.
@@ -103,6 +104,10 @@ func TestVerbs(t *testing.T) {
 	at(t, c, exitNotFound, "member", "show", "lights", "n1")
 	at(t, c, exitNotFound, "member", "evict", "lights", "n1")
 
+	contains(t, at(t, c, cli.ExitUsage, "group", "update", "lights"), "--inactive")
+	contains(t, at(t, c, cli.ExitOK, "group", "update", "lights", "--inactive"), "inactive")
+	at(t, c, exitRefused, "group", "update", "lights", "--inactive")
+	contains(t, at(t, c, cli.ExitOK, "group", "update", "lights", "--active"), "active")
 	contains(t, at(t, c, cli.ExitUsage, "group", "delete", "lights"), "--yes")
 	contains(t, at(t, c, cli.ExitOK, "group", "delete", "lights", "--yes"), "deleted")
 	at(t, c, exitNotFound, "group", "keys", "lights")
@@ -184,6 +189,21 @@ func TestRestart(t *testing.T) {
 	}
 	if again.Version != g.Version+1 || bytes.Equal(again.Gid, g.Gid) || again.Cause != "restart" {
 		t.Errorf("before %+v, after %+v", g, again)
+	}
+}
+
+// TestMoved: a Group Manager that devices reach elsewhere says so in new enrolments.
+func TestMoved(t *testing.T) {
+	c := site(t)
+	open(t, c).Close()
+	c.URI = "coap://192.0.2.7:5683"
+	s := open(t, c)
+	e, err := s.as.Enrol(t.Context(), authserver.EnrolRequest{Name: "lamp", Audience: c.Audience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.GM != c.URI || e.AS.URI != c.URI+"/token" {
+		t.Errorf("enrolment %+v", e)
 	}
 }
 
