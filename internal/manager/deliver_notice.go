@@ -3,7 +3,7 @@ package manager
 import "context"
 
 // sendNotice tells an evicted device.
-func (s *Service) sendNotice(ctx context.Context, j *job) (done bool) {
+func (s *Service) sendNotice(ctx context.Context, j *job, attempts int) (done bool) {
 	var n *notice
 	err := s.view(func(r reader) (err error) {
 		n, err = load[notice](r, nameNotice(j.group, j.member))
@@ -16,7 +16,7 @@ func (s *Service) sendNotice(ctx context.Context, j *job) (done bool) {
 		return n == nil
 	}
 	ref := MemberRef{Group: n.GroupName, Node: nodeName(n.Number), Association: n.Assoc, ControlURI: n.ControlURI}
-	ctx, cancel := context.WithTimeout(ctx, s.opt.DeliveryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout(attempts))
 	defer cancel()
 	if err := s.opt.Delivery.Evicted(ctx, ref); err != nil {
 		s.log.InfoContext(ctx, "an eviction notice is not confirmed", "group", ref.Group, "node", ref.Node, "error", err)

@@ -2,24 +2,25 @@ package manager
 
 import (
 	"context"
+	"math"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 )
 
 // sendRekeying sends the newest version to a member. done says that nothing more
 // is owed for that version.
-func (s *Service) sendRekeying(ctx context.Context, j *job) (done bool, version uint64) {
+func (s *Service) sendRekeying(ctx context.Context, j *job, attempts int) (done bool, version uint64) {
 	ref, msg, owed, err := s.owedMessage(j.memberKey)
 	if err != nil {
 		s.log.WarnContext(ctx, "cannot make a rekeying message", "error", err)
-		return false, j.version
+		return false, math.MaxUint64
 	}
 	if !owed {
-		return true, max(msg.version, j.version)
+		return true, msg.version
 	}
 	s.progress.advance(j.memberKey, msg.version, StageSent, 1)
 	start := s.clock.Now()
-	ctx, cancel := context.WithTimeout(ctx, s.opt.DeliveryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout(attempts))
 	defer cancel()
 	stage, err := s.opt.Delivery.Rekey(ctx, ref, msg.payload)
 	s.meter.Delivered(ref.Group, stage, s.clock.Now().Sub(start))
@@ -36,6 +37,7 @@ func (s *Service) sendRekeying(ctx context.Context, j *job) (done bool, version 
 
 // owedMessage looks at what a member is owed now.
 func (s *Service) owedMessage(k memberKey) (ref MemberRef, msg cachedMessage, owed bool, err error) {
+	msg.version = math.MaxUint64 // whatever was owed: the group or the member is gone
 	err = s.view(func(r reader) error {
 		h, err := load[head](r, nameGroup(k.group))
 		if err != nil {

@@ -116,6 +116,13 @@ func (s *Service) nextJob() *job {
 	return j
 }
 
+// tried says how many attempts of a job have failed.
+func (d *deliveryLoop) tried(j *job) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return j.attempts
+}
+
 // armDelivery wakes the loop when the next job is due.
 func (s *Service) armDelivery() {
 	d := &s.delivery
@@ -147,8 +154,9 @@ func (s *Service) scanOwed() error {
 		if err != nil {
 			return err
 		}
+		nobody := c.AssocFloor == c.NextAssoc // no association is left, so nobody can be reached
 		err = r.heads(func(h *head) error {
-			if h.State == GroupDeleting || !s.delivery.changed(h) {
+			if h.State == GroupDeleting || nobody || !s.delivery.changed(h) {
 				return nil
 			}
 			return r.members(h.Number, func(m *member) error {
@@ -271,10 +279,11 @@ func (d *deliveryLoop) add(owed []job) {
 func (s *Service) runJob(ctx context.Context, j *job) {
 	var done bool
 	var version uint64
+	attempts := s.delivery.tried(j)
 	if j.notice {
-		done = s.sendNotice(ctx, j)
+		done = s.sendNotice(ctx, j, attempts)
 	} else {
-		done, version = s.sendRekeying(ctx, j)
+		done, version = s.sendRekeying(ctx, j, attempts)
 	}
 	if gaveUp := s.settleJob(j, done, version); gaveUp && j.notice && ctx.Err() == nil {
 		s.settleNotice(ctx, j.memberKey, "member.not-notified")
@@ -305,6 +314,18 @@ func (s *Service) settleJob(j *job, done bool, version uint64) (gaveUp bool) {
 	heap.Push(&d.queue, j)
 	signal(d.wake)
 	return false
+}
+
+// firstTimeout is the time for the first attempt: two retransmissions.
+const firstTimeout = 8 * time.Second
+
+// timeout is the time for an attempt after n that failed.
+func (s *Service) timeout(n int) time.Duration {
+	w := firstTimeout
+	for ; n > 0 && w < s.opt.DeliveryTimeout; n-- {
+		w *= 2
+	}
+	return min(w, s.opt.DeliveryTimeout)
 }
 
 // backoff is the wait after the n-th attempt that failed.

@@ -56,13 +56,16 @@ type Options struct {
 	// verified join request. nil: none.
 	AllowControlHost func(group string, host netip.Addr) bool
 
-	DeliveryWorkers  int           // rekeying messages under way at once; default 64
+	DeliveryWorkers  int           // rekeying messages under way at once; default 256
 	DeliveryAttempts int           // per member and version; default 6
 	RetryFirst       time.Duration // wait before the second attempt; default 5 s, doubled each time
 	RetryMax         time.Duration // longest wait; default 5 min
-	DeliveryTimeout  time.Duration // of one attempt; default 2 min (RFC 7252 MAX_TRANSMIT_WAIT is 93 s)
-	NoticeAttempts   int           // of an eviction notice; default 4
-	SweepInterval    time.Duration // how often due work is looked for; default 15 s
+	// DeliveryTimeout is for the longest attempt; default 2 min (MAX_TRANSMIT_WAIT of
+	// RFC 7252 is 93 s). The first attempt has 8 s and each further one twice the
+	// time, so that devices that are off do not hold the places of those that are on.
+	DeliveryTimeout time.Duration
+	NoticeAttempts  int           // of an eviction notice; default 4
+	SweepInterval   time.Duration // how often due work is looked for; default 15 s
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -94,7 +97,7 @@ func (o Options) withDefaults() (Options, error) {
 	for _, d := range []struct {
 		p   *int
 		def int
-	}{{&o.DeliveryWorkers, 64}, {&o.DeliveryAttempts, 6}, {&o.NoticeAttempts, 4}} {
+	}{{&o.DeliveryWorkers, 256}, {&o.DeliveryAttempts, 6}, {&o.NoticeAttempts, 4}} {
 		if *d.p <= 0 {
 			*d.p = d.def
 		}
