@@ -113,6 +113,11 @@ func TestDependencies(t *testing.T) {
 	if len(direct) > maxDirect {
 		t.Errorf("%d direct dependencies, at most %d are allowed", len(direct), maxDirect)
 	}
+	for _, m := range regexp.MustCompile(`(?m)^\| ([\w.~/-]+\.[\w.~/-]+) \|`).FindAllStringSubmatch(string(page), -1) {
+		if !direct[m[1]] {
+			t.Errorf("docs/dependencies.md explains %s, which no package imports", m[1])
+		}
+	}
 	for m := range direct {
 		if !strings.Contains(string(page), m) {
 			t.Errorf("docs/dependencies.md does not explain %s", m)
