@@ -18,7 +18,7 @@ func (s *Service) sendRekeying(ctx context.Context, j *job, attempts int) (done 
 	if !owed {
 		return true, msg.version
 	}
-	s.progress.advance(j.memberKey, msg.version, StageSent, 1)
+	s.progress.advance(j.memberKey, msg.version, StageWaiting, 1)
 	start := s.clock.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(attempts))
 	defer cancel()
