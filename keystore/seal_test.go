@@ -182,7 +182,8 @@ func TestSealing(t *testing.T) {
 func TestIndex(t *testing.T) {
 	_, s := filled(t)
 	_, other := filled(t)
-	if s.Index("group", []byte("hall")) != s.Index("group", []byte("hall")) {
+	hall := s.Index("group", []byte("hall"))
+	if again := s.Index("group", []byte("hall")); again != hall {
 		t.Error("not the same number twice")
 	}
 	if s.Index("group", []byte("hall")) == s.Index("group", []byte("Hall")) || s.Index("group", []byte("hall")) == s.Index("grou", []byte("phall")) {
