@@ -51,3 +51,31 @@ func ExampleNewB2Client() {
 	fmt.Println(first.Context == nil, string(m.Payload), err)
 	// Output: true hello <nil>
 }
+
+// A server that lost its replay window in a crash goes on with the first
+// request that is provably fresh (RFC 8613, Appendix B.1.2).
+func ExampleContext_ConfirmFresh() {
+	secret := []byte("from a key exchange")
+	client, _ := oscore.NewContext(oscore.Params{MasterSecret: secret, SenderID: []byte{0}, RecipientID: []byte{1}}, oscore.NewEphemeralSequence())
+	disk := &store{mark: 2048} // the server's own numbers go on where the crash left the mark
+	seq := oscore.NewSequence(disk.mark)
+	_ = seq.Reserve(context.Background(), disk, 1024)
+	server, _ := oscore.NewContext(oscore.Params{MasterSecret: secret, SenderID: []byte{1}, RecipientID: []byte{0}}, seq)
+	server.Invalidate()
+
+	request, exchange, _ := client.ProtectRequest(message.Message{Code: codes.GET, Token: []byte{7}}, oscore.RequestOptions{})
+	_, answering, err := server.UnprotectRequest(request)
+	fmt.Println(err)
+	echo := message.Option{ID: 252, Value: []byte("drawn at random")}
+	challenge, _ := server.ProtectResponse(message.Message{Code: codes.Unauthorized, Token: []byte{7}, Options: message.Options{echo}}, answering, oscore.ResponseOptions{})
+
+	asked, _ := client.UnprotectResponse(challenge, exchange)
+	request, _, _ = client.ProtectRequest(message.Message{Code: codes.GET, Token: []byte{8}, Options: asked.Options}, oscore.RequestOptions{})
+	fresh, answering, err := server.UnprotectRequest(request)
+	fmt.Println(err, string(fresh.Options[0].Value))
+	fmt.Println(server.ConfirmFresh(answering), server.WindowValid())
+	// Output:
+	// replay window is not valid
+	// replay window is not valid drawn at random
+	// <nil> true
+}

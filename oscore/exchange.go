@@ -16,7 +16,7 @@ type Exchange struct {
 	ctx     *Context
 	client  bool
 	observe bool // the request registers an observation
-	noReuse bool // the request's nonce must not protect a response
+	noReuse bool // accepted under an invalid window: its nonce must not protect a response
 	pivSize uint8
 	piv     [coapmsg.MaxPIVSize]byte
 

@@ -73,33 +73,6 @@ func FuzzUnprotectResponse(f *testing.F) {
 	})
 }
 
-// FuzzB2 gives both sides of Appendix B.2 any datagram.
-func FuzzB2(f *testing.F) {
-	c, s := b2Pair(f)
-	req, resp, _ := b2Request1(f, c, s)
-	f.Add(encode(f, req))
-	resp.Type, resp.MessageID = message.Acknowledgement, 7
-	f.Add(encode(f, resp))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := coapmsg.ParseDatagram(b)
-		if err != nil {
-			return
-		}
-		c, s := b2Pair(t)
-		if o, err := s.Open(m); err == nil && o.Context != nil {
-			t.Fatal("established out of nothing")
-		}
-		_, x, err := c.Request1(get())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Response1(m, x); err == nil {
-			t.Fatal("verified out of nothing")
-		}
-		AnswersB2(m)
-	})
-}
-
 // FuzzExchange sends any message both ways and wants it back.
 func FuzzExchange(f *testing.F) {
 	f.Add(byte(codes.POST), []byte("\xb3tv1\xffhello"), byte(codes.Content), []byte("\xc1\x3c\xffworld"), true)

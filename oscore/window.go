@@ -28,10 +28,14 @@ func (c *Context) WindowValid() bool {
 // it lost the window (RFC 8613, Appendix B.1.2; RFC 9175, Section 2.3). The
 // request's Partial IV becomes the lower limit of the window, which is valid
 // again. Only if nil is returned the request may be acted upon; ErrReplay means
-// that a copy of it came first.
+// that a copy of it came first. A request that was accepted at once needs no
+// confirmation and says nothing about the window: nil, and nothing changes.
 func (c *Context) ConfirmFresh(x *Exchange) error {
 	if x == nil || x.ctx != c || x.client {
 		return ErrExchange
+	}
+	if !x.noReuse {
+		return nil
 	}
 	seq := x.RequestSequence()
 	c.mu.Lock()

@@ -64,6 +64,14 @@ func TestEchoRecovery(t *testing.T) {
 		}
 		request(t, client, server, get())
 	})
+	t.Run("OS-B.1.2-2 a request accepted before the loss makes no window valid", func(t *testing.T) {
+		_, accepted := request(t, client, server, get())
+		server.Invalidate()
+		if err := server.ConfirmFresh(accepted); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, server.WindowValid(), false)
+	})
 	t.Run("a fault of the caller", func(t *testing.T) {
 		wantErr(t, server.ConfirmFresh(nil), ErrExchange)
 		wantErr(t, server.ConfirmFresh(cx), ErrExchange)
