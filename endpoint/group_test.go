@@ -19,7 +19,7 @@ import (
 )
 
 func TestGroupRequest(t *testing.T) {
-	t.Run("GC-3.1.4-1,GC-3.1.5-2,GC-3.1.4-4,GC-3.1.1-3,O9 three servers answer one token by unicast, told apart by verified sender", func(t *testing.T) {
+	t.Run("GC-3.1.4-1,GC-3.1.5-2,GC-3.1.4-4,GC-3.1.1-3 three servers answer one token by unicast, told apart by verified sender", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
 			got := collect(t, s.client, context.Background(), s.request("light"))
