@@ -116,9 +116,16 @@ func TestParseCredential(t *testing.T) {
 			t.Error("equal to nothing")
 		}
 	})
-	t.Run("other formats are refused", func(t *testing.T) {
-		for _, f := range []CredentialFormat{0, FormatCWT, FormatX5Chain, FormatX5Bag, FormatC509Chain, FormatC509Bag, 11} {
+	t.Run("unknown formats are refused", func(t *testing.T) {
+		for _, f := range []CredentialFormat{0, 11, 22, 34, -1} {
 			if _, err := ParseCredential(f, raw); !errors.Is(err, ErrCredentialFormat) {
+				t.Errorf("%v: %v", f, err)
+			}
+		}
+	})
+	t.Run("as another format it is refused", func(t *testing.T) {
+		for _, f := range []CredentialFormat{FormatCWT, FormatX5Chain, FormatX5Bag, FormatC509Chain, FormatC509Bag} {
+			if _, err := ParseCredential(f, raw); !errors.Is(err, ErrCredential) {
 				t.Errorf("%v: %v", f, err)
 			}
 		}
@@ -169,22 +176,68 @@ func TestParseCredential(t *testing.T) {
 	})
 }
 
-func FuzzParseCredential(f *testing.F) {
-	for _, v := range loadExchanges(f).Credentials {
-		f.Add(unhex(f, v.Cred))
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	key, err := newKey(t, CurveEd25519, 1).Public().MarshalCBOR()
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.Add(unhex(f, "d83da108a101"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseCredential(FormatCCS, b)
+	set := func(head string) []byte { return append(unhex(t, head+"08 a1 01"), key...) }
+	t.Run("claims are there as they came", func(t *testing.T) {
+		c, err := ParseCredential(FormatCCS, set("a3 01 63 6d7921 1864 82 1801 f6"))
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		if !bytes.HasSuffix(b, c.Bytes()) || len(b)-c.Len() > 9 {
-			t.Fatal("more than a tag was stripped")
+		if !bytes.Equal(c.Claim(1), unhex(t, "63 6d7921")) || !bytes.Equal(c.Claim(100), unhex(t, "82 1801 f6")) || c.Claim(2) != nil {
+			t.Errorf("%x %x %x", c.Claim(1), c.Claim(100), c.Claim(2))
 		}
-		again, err := ParseCredential(FormatCCS, c.Bytes())
-		if err != nil || !again.Equal(c) || !again.PublicKey().Equal(c.PublicKey()) {
-			t.Fatalf("not parsed again: %v", err)
+	})
+	for head, want := range map[string][2]int64{
+		"a1":                               {0, 0},
+		"a2 05 0a":                         {10, 0},
+		"a2 04 0a":                         {0, 9},
+		"a3 04 1a 63b0cd00 05 1a 63b0cc00": {0x63b0cc00, 0x63b0ccff},
+		"a3 04 f9 4900 05 f9 4940":         {10, 9}, // 10.0, 10.5
+		"a2 05 fb 41d8ec334000 0000":       {1672531200, 0},
+		"a2 05 29":                         {-10, 0},
+	} {
+		t.Run("times of "+head, func(t *testing.T) {
+			c, err := ParseCredential(FormatCCS, set(head))
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, until := c.Validity()
+			if from.IsZero() != (want[0] == 0) || until.IsZero() != (want[1] == 0) || !from.IsZero() && from.Unix() != want[0] || !until.IsZero() && until.Unix() != want[1] {
+				t.Errorf("%v %v", from, until)
+			}
+		})
+	}
+	for _, head := range []string{"a2 04 60", "a2 04 f6", "a2 04 f5", "a2 04 c1 0a", "a2 05 f9 7e00", "a2 05 f9 7c00", "a2 05 1b 0000010000000000", "a2 05 fb 7e37e43c8800759c", "a2 04 1b ffffffffffffffff"} {
+		t.Run("no times: "+head, func(t *testing.T) {
+			if _, err := ParseCredential(FormatCCS, set(head)); !errors.Is(err, ErrCredential) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func FuzzParseCredential(f *testing.F) {
+	formats := []CredentialFormat{FormatCCS, FormatCWT, FormatX5Chain, FormatX5Bag, FormatC509Chain, FormatC509Bag}
+	for _, v := range loadExchanges(f).Credentials {
+		f.Add(uint8(0), unhex(f, v.Cred))
+	}
+	f.Add(uint8(0), unhex(f, "d83da108a101"))
+	for _, crv := range supportedCurves {
+		pub := newKey(f, crv, 1).Public()
+		cwt, err := NewCWT("lamp", pub, AlgEdDSA, newKey(f, CurveEd25519, 2))
+		if err != nil {
+			f.Fatal(err)
 		}
+		f.Add(uint8(1), append([]byte{0xd8, 0x3d, 0xd2}, cwt.Bytes()...))
+		f.Add(uint8(3), pack(issue(f, pub), issue(f, pub, authority)))
+		f.Add(uint8(5), pack(nativeC509(f, pub)))
+	}
+	f.Fuzz(func(t *testing.T, format uint8, raw []byte) {
+		checkCredential(t, formats[int(format)%len(formats)], raw)
 	})
 }

@@ -79,15 +79,14 @@ func ParseEncrypt0(b []byte) (*Encrypt0, error) {
 }
 
 func parseEncrypt0(b []byte) (*Encrypt0, error) {
-	var parts []cborx.RawMessage
-	if err := cborx.Unmarshal(b, &parts); err != nil {
+	parts, err := parseArray(b)
+	if err != nil {
 		return nil, err
 	}
 	if len(parts) != 3 {
 		return nil, fmt.Errorf("%w: COSE_Encrypt0 has %d elements", cborx.ErrMalformed, len(parts))
 	}
 	e := new(Encrypt0)
-	var err error
 	if e.Protected, err = cborx.Bytes(parts[0]); err != nil {
 		return nil, fmt.Errorf("protected: %w", err)
 	}

@@ -73,6 +73,18 @@ func parseMap(b []byte) (map[any]cborx.RawMessage, error) {
 	return m, nil
 }
 
+// parseArray decodes an array.
+func parseArray(b []byte) ([]cborx.RawMessage, error) {
+	var items []cborx.RawMessage
+	if err := cborx.Unmarshal(b, &items); err != nil {
+		return nil, err
+	}
+	if items == nil {
+		return nil, fmt.Errorf("%w: null is not an array", cborx.ErrMalformed)
+	}
+	return items, nil
+}
+
 func intLabel(m map[any]cborx.RawMessage, label int64, name string) (int64, error) {
 	v, err := cborx.Int(m[label])
 	if err != nil {

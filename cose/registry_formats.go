@@ -8,7 +8,7 @@ import "strconv"
 type CredentialFormat int64
 
 // Credential formats (RFC 9528, Section 10.6; RFC 9360, Section 2;
-// draft-ietf-cose-cbor-encoded-cert). Only CCS is parsed so far.
+// draft-ietf-cose-cbor-encoded-cert-20, Section 3.4).
 const (
 	FormatCWT       CredentialFormat = 13 // kcwt
 	FormatCCS       CredentialFormat = 14 // kccs

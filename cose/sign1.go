@@ -83,8 +83,8 @@ func ParseSign1(b []byte) (*Sign1, error) {
 // parseSign1 parses the structure of an untagged COSE_Sign1 and leaves the header
 // parameters to the caller.
 func parseSign1(b []byte) (s *Sign1, h headers, err error) {
-	var parts []cborx.RawMessage
-	if err := cborx.Unmarshal(b, &parts); err != nil {
+	parts, err := parseArray(b)
+	if err != nil {
 		return nil, h, err
 	}
 	if len(parts) != 4 {

@@ -70,6 +70,11 @@ func Bool(item []byte) (bool, error) {
 // IsNull reports whether the item is null.
 func IsNull(item []byte) bool { return len(item) == 1 && item[0] == majorSimple<<5|simpleNull }
 
+// IsUndefined reports whether the item is undefined.
+func IsUndefined(item []byte) bool {
+	return len(item) == 1 && item[0] == majorSimple<<5|simpleUndef
+}
+
 // CutTag splits a leading tag head off; ok is false if item starts with none.
 func CutTag(item []byte) (num uint64, content []byte, ok bool) {
 	major, _, arg, rest, err := head(item)
