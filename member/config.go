@@ -46,13 +46,16 @@ type Config struct {
 	// not at all.
 	KeepOld time.Duration
 	// SequenceBlock is how many sequence numbers one write to the store
-	// reserves. Default 1024; at least 2.
+	// reserves, and so how many a restart may skip. Default 1024; at least 2.
 	SequenceBlock uint64
 	// Timeout bounds each exchange with the servers. Default 20 s.
 	Timeout time.Duration
 	// Leisure is the time over which answers to group requests are spread.
 	// Default: the endpoint's.
 	Leisure time.Duration
+	// ProbingRate bounds what is sent to a group of which nobody answers, in
+	// bytes per second. Default: the endpoint's, which is 1 (RFC 7252).
+	ProbingRate int
 	// Network opens the sockets. Default: real ones.
 	Network endpoint.Network
 	// OnEvent is told what happened to the device's groups. It must not block
@@ -85,6 +88,7 @@ func (c *Config) Validate() error {
 	fault(c.Store == nil, "no store")
 	fault(!c.Listen.IsValid() || c.Listen.Addr().IsUnspecified() || c.Listen.Addr().IsMulticast(),
 		"listen must be one unicast address of this host")
+	fault(c.Timeout < 0 || c.Leisure < 0 || c.ProbingRate < 0, "timeout, leisure and probing rate must not be negative")
 	fault(c.SequenceBlock == 1, "a sequence block of 1 would be written for every message")
 	fault(c.HopLimit < 0 || c.HopLimit > 255, "hop limit must be 1 to 255")
 	return errors.Join(faults...)

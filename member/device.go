@@ -11,12 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/plgd-dev/go-coap/v3/mux"
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/endpoint"
-	"github.com/cohort-iot/cohort/keystore"
+	"github.com/cohort-iot/cohort/oscore"
 )
 
 // Device is one enrolled device and its groups. It is safe for concurrent use.
@@ -27,41 +26,43 @@ type Device struct {
 	asPath   string
 	ep       *endpoint.Endpoint
 	contexts *endpoint.Contexts
-	mux      *endpoint.Mux
+	mux      *endpoint.Mux // the control resource; before the device maker's own
 
-	idMu       sync.Mutex
-	identities map[cose.Curve]identity
+	identityTurn turn // one making of a key pair at a time
+	assocTurn    turn // one making of an association at a time
 
-	assocMu sync.Mutex // one making of an association at a time
-	assoc   *association
-
-	mu     sync.Mutex
-	groups map[string]*Group
-	closed bool
-	count  uint64 // number of the newest group
+	mu         sync.Mutex
+	identities map[cose.Curve]*identity
+	assoc      *association // nil before the first one
+	groups     map[string]*Group
+	closed     bool
+	count      uint64 // number of the newest group
 
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	wg     sync.WaitGroup // goroutines of the groups, and calls that change a group
 }
 
-// Open starts a device. Resources are its CoAP resources, registered before;
-// nil if it serves none. The groups that the store knows are resumed: one whose
-// Group Manager cannot be reached stays silent until it can.
+// Open starts a device. Resources are its CoAP resources; nil if it serves
+// none. The groups that the store knows are resumed: one that needs its Group
+// Manager for that stays silent until it can be reached.
+//
+// A group that ended while the device was off, as the authorisation of the
+// device ran out meanwhile, is joined again if the Group Manager allows it.
 func Open(ctx context.Context, cfg Config, resources *endpoint.Mux) (*Device, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg = cfg.withDefaults()
 	d := &Device{
-		cfg:        cfg.withDefaults(),
-		contexts:   &endpoint.Contexts{Now: cfg.withDefaults().Clock.Now, Rand: cfg.withDefaults().Rand},
-		mux:        resources,
-		identities: map[cose.Curve]identity{},
-		groups:     map[string]*Group{},
+		cfg:          cfg,
+		mux:          endpoint.NewMux(),
+		identityTurn: newTurn(),
+		assocTurn:    newTurn(),
+		identities:   map[cose.Curve]*identity{},
+		groups:       map[string]*Group{},
 	}
-	if d.mux == nil {
-		d.mux = endpoint.NewMux()
-	}
+	d.contexts = &endpoint.Contexts{Now: cfg.Clock.Now, Rand: cfg.Rand, SequenceLow: d.sequenceLow}
 	var err error
 	if d.gm, _, err = serverAddr(cfg.Enrolment.GM, ""); err != nil {
 		return nil, err
@@ -70,18 +71,22 @@ func Open(ctx context.Context, cfg Config, resources *endpoint.Mux) (*Device, er
 		return nil, err
 	}
 	d.mux.Handle(controlPattern, endpoint.AcceptOSCORE, mux.HandlerFunc(d.serveControl))
+	if resources != nil {
+		d.mux.NotFound = resources
+	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.ep, err = endpoint.New(endpoint.Config{
-		Unicast:          d.cfg.Listen,
-		Network:          d.cfg.Network,
+		Unicast:          cfg.Listen,
+		Network:          cfg.Network,
 		Handler:          mux.HandlerFunc(d.serve),
-		Openers:          []endpoint.RequestOpener{d.contexts, strangerGid{d}},
+		Openers:          []endpoint.RequestOpener{gate{d}},
 		CredentialWanted: d.credentialWanted,
-		Leisure:          d.cfg.Leisure,
-		Clock:            d.cfg.Clock,
-		Rand:             d.cfg.Rand,
-		Log:              d.cfg.Log,
-		Meter:            d.cfg.Meter,
+		Leisure:          cfg.Leisure,
+		ProbingRate:      cfg.ProbingRate,
+		Clock:            cfg.Clock,
+		Rand:             cfg.Rand,
+		Log:              cfg.Log,
+		Meter:            cfg.Meter,
 	})
 	if err != nil {
 		d.cancel()
@@ -93,12 +98,13 @@ func Open(ctx context.Context, cfg Config, resources *endpoint.Mux) (*Device, er
 	return d, nil
 }
 
-// Close stops the device without leaving its groups. It does not close the
-// store.
+// Close stops the device without leaving its groups, and saves what lets the
+// next start go on without the Group Manager. It does not close the store.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	if d.closed {
 		d.mu.Unlock()
+		d.wg.Wait()
 		return nil
 	}
 	d.closed = true
@@ -106,6 +112,9 @@ func (d *Device) Close() error {
 	d.cancel()
 	err := d.ep.Close()
 	d.wg.Wait()
+	for _, g := range d.Groups() {
+		err = errors.Join(err, g.saveWindows())
+	}
 	return err
 }
 
@@ -141,23 +150,40 @@ func (d *Device) Groups() []*Group {
 // serve runs the device's resources. Every request of a group also tells where
 // its sender is now.
 func (d *Device) serve(w mux.ResponseWriter, r *mux.Message) {
-	if p, ok := endpoint.PeerFrom(r.Context()); ok && (p.Mode == endpoint.GroupMode || p.Mode == endpoint.PairwiseMode) {
+	if p, ok := endpoint.PeerFrom(r.Context()); ok {
 		if g, ok := p.Association.(*Group); ok {
 			g.dir.heard(p.SenderID, p.Addr)
-			g.wake()
 		}
 	}
 	d.mux.ServeCOAP(w, r)
 }
 
-// background runs f until the device closes.
-func (d *Device) background(f func(ctx context.Context)) bool {
+// sequenceLow is told by the endpoint when answers have used up half a block.
+func (d *Device) sequenceLow(s *oscore.Sequence) {
+	for _, g := range d.Groups() {
+		if l := g.using(); l != nil && l.seq == s {
+			g.wake()
+		}
+	}
+}
+
+// begin counts a call or a goroutine that Close has to wait for; false after
+// Close.
+func (d *Device) begin() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return false
 	}
 	d.wg.Add(1)
+	return true
+}
+
+// background runs f until the device closes.
+func (d *Device) background(f func(ctx context.Context)) bool {
+	if !d.begin() {
+		return false
+	}
 	go func() {
 		defer d.wg.Done()
 		f(d.ctx)
@@ -165,9 +191,14 @@ func (d *Device) background(f func(ctx context.Context)) bool {
 	return true
 }
 
-// limited bounds one exchange with a server.
+// limited bounds one exchange with a server. It also ends with the device.
 func (d *Device) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	stop := context.AfterFunc(d.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // now is the device's time.
@@ -181,45 +212,3 @@ func (d *Device) random(n int) ([]byte, error) {
 	}
 	return b, nil
 }
-
-// resume takes up the groups in the store.
-func (d *Device) resume(ctx context.Context) error {
-	var recs []struct {
-		n   uint64
-		rec groupRecord
-	}
-	err := d.cfg.Store.View(func(r keystore.Reader) error {
-		b, err := r.Get(groupCountName())
-		if err == nil {
-			err = decode(groupCountName(), b, &d.count)
-		} else if errors.Is(err, keystore.ErrNotFound) {
-			err = nil
-		}
-		if err != nil {
-			return err
-		}
-		return r.Scan(keystore.Key("group"), func(n keystore.Name, b []byte) error {
-			var rec groupRecord
-			if err := decode(n, b, &rec); err != nil {
-				return err
-			}
-			recs = append(recs, struct {
-				n   uint64
-				rec groupRecord
-			}{n.ID(0), rec})
-			return nil
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("read the device's groups: %w", err)
-	}
-	for _, s := range recs {
-		if err := d.resumeGroup(ctx, s.n, s.rec); err != nil {
-			return fmt.Errorf("resume group %s: %w", s.rec.Name, err)
-		}
-	}
-	return nil
-}
-
-// codeIs reports whether a response is one of the wanted successes.
-func codeIs(c codes.Code, want ...codes.Code) bool { return slices.Contains(want, c) }

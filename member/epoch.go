@@ -2,15 +2,14 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/keystore"
-	"github.com/cohort-iot/cohort/oscore"
 )
 
 // newEpoch is keying material on its way to being installed.
@@ -19,108 +18,84 @@ type newEpoch struct {
 	key     groupcomm.KeyMaterial // complete, with the own Sender ID unless a monitor
 	gmCred  []byte
 	expires time.Time
+	lost    bool // the device was a member under this Gid before, and lost its windows
 }
 
-// reserve makes a function an oscore.SequenceStore.
-type reserve func(ctx context.Context, upTo uint64) error
+// check refuses what cannot be right, whoever gave it.
+func (e *newEpoch) check(rec *groupRecord) error {
+	switch {
+	case (e.key.SenderID == nil) != rec.roles().MonitorOnly():
+		return fmt.Errorf("%w: sender id does not fit the roles %v", ErrManager, rec.roles())
+	case len(e.key.SenderID) > maxSenderID:
+		return fmt.Errorf("%w: sender id of %d bytes", ErrManager, len(e.key.SenderID))
+	case contains(rec.Spent, markOf(e.key)):
+		return fmt.Errorf("%w: it gave keying material that was in use before", ErrManager)
+	}
+	return nil
+}
 
-func (f reserve) Reserve(ctx context.Context, upTo uint64) error { return f(ctx, upTo) }
-
-// install makes an epoch the current one: first durable together with its
-// first block of sequence numbers, then used. stale are the members that went
-// with the epoch before; edit, if not nil, changes the rest of the record in
-// the same effect. The caller holds change.
+// install makes an epoch the current one: first the members that went with the
+// epoch before are forgotten, then it is durable together with its first block
+// of sequence numbers, then used. edit, if not nil, changes the rest of the
+// record in the same effect. The caller has the turn to change the group.
 func (g *Group) install(ctx context.Context, e newEpoch, stale [][]byte, edit func(*groupRecord)) error {
-	g.mu.Lock()
-	rec := g.rec
-	old := g.ctx
-	g.mu.Unlock()
+	rec := g.record()
+	if err := e.check(&rec); err != nil {
+		return err
+	}
 	rec.Epoch = epochRecord{
 		Version: e.version, Material: e.key.Marshal(), SenderID: e.key.SenderID,
 		GMCred: e.gmCred, Expires: e.expires.Unix(), Serial: rec.Epoch.Serial + 1,
 	}
 	rec.Stale = false
+	rec.Spent, rec.SpentIDs = remember(rec.Spent, markOf(e.key)), nil
+	if e.key.SenderID != nil {
+		rec.SpentIDs = [][]byte{e.key.SenderID}
+	}
 	if edit != nil {
 		edit(&rec)
 	}
-	cx, err := g.makeContext(ctx, &rec, false, func(ctx context.Context, upTo uint64) error {
+	if len(stale) > 0 {
+		if err := g.deletePeers(ctx, stale); err != nil {
+			return err
+		}
+	}
+	l, err := g.makeLive(ctx, &rec, nil, e.lost, func(ctx context.Context, upTo uint64) error {
 		return g.save(ctx, rec, upTo)
 	})
 	if err != nil {
 		return err
 	}
-	if err := g.deletePeers(ctx, append([][]byte{}, stale...)); err != nil {
-		return err
-	}
-	return g.use(rec, cx, old, stale)
+	return g.use(rec, l, stale)
 }
 
-// makeContext builds the Security Context of a record's epoch. first reserves
-// the first block of sequence numbers, together with whatever has to become
-// durable with it; lost says that windows under this Gid existed and are gone.
-func (g *Group) makeContext(ctx context.Context, rec *groupRecord, lost bool, first reserve) (*grouposcore.Context, error) {
-	p, err := rec.Epoch.params()
-	if err != nil {
-		return nil, err
-	}
-	p.WindowsLost = lost
-	if rec.Epoch.SenderID == nil {
-		if err := first(ctx, 0); err != nil {
-			return nil, err
-		}
-		return grouposcore.NewContext(p, grouposcore.Identity{}, nil, g.dir)
-	}
-	k, err := groupcomm.ParseKeyMaterial(rec.Epoch.Material)
-	if err != nil {
-		return nil, err
-	}
-	crv, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	id, err := g.d.identityFor(ctx, crv)
-	if err != nil {
-		return nil, err
-	}
-	high, err := g.d.cfg.Store.Sequence(sequenceName(g.number, rec.Epoch.Serial)).High(ctx)
-	if err != nil {
-		return nil, err
-	}
-	seq := oscore.NewSequence(high)
-	cx, err := grouposcore.NewContext(p, grouposcore.Identity{
-		SenderID: rec.Epoch.SenderID, Credential: id.cred, PrivateKey: id.key,
-	}, seq, g.dir)
-	if err != nil {
-		return nil, fmt.Errorf("security context of group %s: %w", g.name, err)
-	}
-	if err := seq.Reserve(ctx, first, g.d.cfg.SequenceBlock); err != nil {
-		return nil, err
-	}
-	return cx, nil
-}
-
-// use switches to a context whose record is durable.
-func (g *Group) use(rec groupRecord, cx *grouposcore.Context, old *grouposcore.Group, stale [][]byte) error {
+// use switches to an epoch whose record is durable. An end of the membership
+// meanwhile goes first.
+func (g *Group) use(rec groupRecord, l *live, stale [][]byte) error {
 	now := g.d.now()
-	if err := g.Err(); err != nil {
-		return err
-	}
-	if old != nil {
-		old.PurgeStale(stale)
-		g.dir.rekeyed(cx.Gid(), stale)
-		old.Install(cx, g.d.cfg.KeepOld, now)
-		g.mu.Lock()
-		g.rec = rec
-		g.mu.Unlock()
-		g.wake()
-		return nil
-	}
-	g.dir.rekeyed(cx.Gid(), stale)
-	fresh := grouposcore.NewGroup(cx)
-	g.d.contexts.AddGroup(fresh, endpoint.GroupOptions{Association: g, ResponseMode: g.answerMode})
 	g.mu.Lock()
-	g.rec, g.ctx = rec, fresh
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	if g.ended != nil {
+		return g.ended
+	}
+	switch old := g.live; {
+	case old == nil:
+		l.group = grouposcore.NewGroup(l.cx)
+		g.dir.rekeyed(l.cx.Gid(), stale)
+		g.d.contexts.AddGroup(l.group, endpoint.GroupOptions{Association: g, ResponseMode: g.answerMode})
+	case l.renewal:
+		l.group = old.group
+		if err := l.group.Renew(l.cx); err != nil {
+			return err
+		}
+	default:
+		l.group = old.group
+		l.group.PurgeStale(stale)
+		g.dir.rekeyed(l.cx.Gid(), stale)
+		l.group.Install(l.cx, g.d.cfg.KeepOld, now)
+		g.oldUntil = now.Add(g.d.cfg.KeepOld)
+	}
+	g.rec, g.live, g.lapsed, g.suspended = &rec, l, false, false
 	g.wake()
 	return nil
 }
@@ -130,10 +105,7 @@ func (g *Group) answerMode(p endpoint.Peer) endpoint.Mode {
 	if p.Mode == endpoint.GroupMode && !g.d.cfg.PairwiseAnswers {
 		return endpoint.GroupMode
 	}
-	g.mu.Lock()
-	cx := g.ctx
-	g.mu.Unlock()
-	if cx != nil && cx.Current().Supports(grouposcore.PairwiseMode) {
+	if l := g.using(); l != nil && l.cx.Supports(grouposcore.PairwiseMode) {
 		return endpoint.PairwiseMode
 	}
 	return endpoint.GroupMode
@@ -151,7 +123,7 @@ func (g *Group) save(ctx context.Context, rec groupRecord, upTo uint64) error {
 		if err := g.Err(); err != nil {
 			return err // the membership ended meanwhile: its keys are not to come back
 		}
-		if err := tx.Put(groupName(g.number), b); err != nil {
+		if err := errors.Join(tx.Put(groupName(g.number), b), tx.Delete(windowsName(g.number))); err != nil {
 			return err
 		}
 		if upTo == 0 {
@@ -166,58 +138,45 @@ func (g *Group) save(ctx context.Context, rec groupRecord, upTo uint64) error {
 	})
 }
 
-// delete removes the record with its sequence numbers: the keys are gone.
+// delete removes everything of the group: its keys first, in one effect.
 func (g *Group) delete(ctx context.Context) error {
-	g.mu.Lock()
-	serial := g.rec.Epoch.Serial
-	g.mu.Unlock()
-	return g.d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error {
-		if err := tx.Delete(groupName(g.number)); err != nil {
-			return err
+	err := g.d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error {
+		names := []keystore.Name{groupName(g.number), windowsName(g.number)}
+		err := tx.Scan(sequencesName(g.number), func(n keystore.Name, _ []byte) error {
+			names = append(names, n)
+			return nil
+		})
+		for _, n := range names {
+			err = errors.Join(err, tx.Delete(n))
 		}
-		return tx.Delete(sequenceName(g.number, serial))
+		return err
 	})
+	return errors.Join(err, g.deletePeers(ctx, nil))
 }
 
 // drop gives up the current keying material: the device learned that it missed
 // a rekeying. Nothing is protected or accepted until the next install.
 func (g *Group) drop(ctx context.Context) error {
-	g.mu.Lock()
-	old := g.ctx
-	g.ctx = nil
-	g.rec.Stale = true
-	g.rec.Epoch.Material = nil
-	rec := g.rec
-	g.mu.Unlock()
-	if old != nil {
-		g.d.contexts.RemoveGroup(old)
+	rec := g.record()
+	if rec.Stale {
+		return nil
 	}
+	rec.Stale, rec.Epoch.Material = true, nil
+	g.mu.Lock()
+	g.rec = &rec
+	g.mu.Unlock()
+	g.retire()
 	return g.save(ctx, rec, 0)
 }
 
-// topUp reserves the next block when half of the last one is used.
-func (g *Group) topUp(ctx context.Context) error {
+// retire takes the epoch out of use; its contexts process nothing any more.
+func (g *Group) retire() {
 	g.mu.Lock()
-	cx, serial := g.ctx, g.rec.Epoch.Serial
+	l := g.live
+	g.live, g.oldUntil = nil, time.Time{}
 	g.mu.Unlock()
-	if cx == nil {
-		return nil
+	if l != nil {
+		g.d.contexts.RemoveGroup(l.group)
+		l.group.Leave()
 	}
-	seq := cx.Current().Sequence()
-	if seq == nil || !seq.NeedsReserve() {
-		return nil
-	}
-	st := g.d.cfg.Store.Sequence(sequenceName(g.number, serial))
-	if _, err := st.High(ctx); err != nil {
-		return err
-	}
-	return seq.Reserve(ctx, st, g.d.cfg.SequenceBlock)
-}
-
-// listen makes the endpoint a member of the group's multicast address.
-func (g *Group) listen(addr netip.AddrPort) error {
-	if !addr.IsValid() {
-		return nil
-	}
-	return g.d.ep.JoinGroup(endpoint.MulticastGroup{Addr: addr, Interface: g.d.cfg.Interface})
 }

@@ -22,18 +22,22 @@ var (
 	ErrAlreadyMember = errors.New("already a member of the group")
 	// ErrEvicted is ErrNotMember after the Group Manager removed the device.
 	ErrEvicted = fmt.Errorf("%w: evicted by the group manager", ErrNotMember)
+	// ErrLeft is ErrNotMember after the device left.
+	ErrLeft = fmt.Errorf("%w: left", ErrNotMember)
+	// ErrRole: the device's roles in the group do not allow it.
+	ErrRole = errors.New("not among the device's roles in the group")
 	// ErrTokenRefused: the Authorization Server gives no token for this.
 	ErrTokenRefused = errors.New("the authorization server refused a token")
 	// ErrUnauthorised: the Group Manager does not accept the token, or not for
 	// this.
 	ErrUnauthorised = errors.New("the group manager refused the device")
-	// ErrManager: the Group Manager could not be authenticated; nothing it sent
-	// was used.
-	ErrManager = errors.New("the group manager did not prove its identity")
+	// ErrManager: the Group Manager could not be authenticated, or it gave what
+	// must not be used; nothing of it was.
+	ErrManager = errors.New("the group manager is not to be trusted in this")
 	// ErrRefused is any other error response; see [Refused] for its code.
 	ErrRefused = errors.New("request refused")
-	// ErrStaleKey: the keying material is outdated and the current one could
-	// not be had yet.
+	// ErrStaleKey: the keying material is outdated or has expired and the
+	// current one could not be had yet.
 	ErrStaleKey = errors.New("keying material is outdated")
 	// ErrInactive: the group exists but is not active.
 	ErrInactive = errors.New("group is not active")

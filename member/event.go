@@ -12,13 +12,21 @@ const (
 	EventEvicted                         // the Group Manager removed the device
 	EventLeft                            // the device left
 	EventAssociated                      // the association with the Group Manager was made anew
+	EventExpired                         // the keying material expired before there was newer one
+	EventInactive                        // the group is not active: nothing is sent or taken
+	EventActive                          // the group is active again
 )
+
+var eventNames = [...]string{
+	EventJoined: "joined", EventRekeyed: "rekeyed", EventMissed: "missed-rekeying", EventNewID: "new-sender-id",
+	EventEvicted: "evicted", EventLeft: "left", EventAssociated: "associated", EventExpired: "expired",
+	EventInactive: "inactive", EventActive: "active",
+}
 
 // String names the kind.
 func (k EventKind) String() string {
-	names := [...]string{"", "joined", "rekeyed", "missed-rekeying", "new-sender-id", "evicted", "left", "associated"}
-	if int(k) < len(names) {
-		return names[k]
+	if int(k) < len(eventNames) && k != 0 {
+		return eventNames[k]
 	}
 	return "unknown"
 }
@@ -36,4 +44,10 @@ func (d *Device) event(e Event) {
 	if d.cfg.OnEvent != nil {
 		d.cfg.OnEvent(e)
 	}
+}
+
+// event tells of something that happened to the group.
+func (g *Group) event(k EventKind) {
+	st := g.Status()
+	g.d.event(Event{Kind: k, Group: g.name, Version: st.Version, SenderID: st.SenderID})
 }

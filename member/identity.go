@@ -20,10 +20,15 @@ type identity struct {
 
 // identityFor returns the key pair on a curve. A new one is durable before it
 // is returned.
-func (d *Device) identityFor(ctx context.Context, crv cose.Curve) (identity, error) {
-	d.idMu.Lock()
-	defer d.idMu.Unlock()
-	if id, ok := d.identities[crv]; ok {
+func (d *Device) identityFor(ctx context.Context, crv cose.Curve) (*identity, error) {
+	if err := d.identityTurn.take(ctx); err != nil {
+		return nil, err
+	}
+	defer d.identityTurn.leave()
+	d.mu.Lock()
+	id := d.identities[crv]
+	d.mu.Unlock()
+	if id != nil {
 		return id, nil
 	}
 	id, err := d.loadIdentity(crv)
@@ -31,13 +36,15 @@ func (d *Device) identityFor(ctx context.Context, crv cose.Curve) (identity, err
 		id, err = d.makeIdentity(ctx, crv)
 	}
 	if err != nil {
-		return identity{}, fmt.Errorf("key pair on %v: %w", crv, err)
+		return nil, fmt.Errorf("key pair on %v: %w", crv, err)
 	}
+	d.mu.Lock()
 	d.identities[crv] = id
+	d.mu.Unlock()
 	return id, nil
 }
 
-func (d *Device) loadIdentity(crv cose.Curve) (identity, error) {
+func (d *Device) loadIdentity(crv cose.Curve) (*identity, error) {
 	var rec identityRecord
 	err := d.cfg.Store.View(func(r keystore.Reader) error {
 		b, err := r.Get(identityName(crv))
@@ -47,36 +54,39 @@ func (d *Device) loadIdentity(crv cose.Curve) (identity, error) {
 		return decode(identityName(crv), b, &rec)
 	})
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
 	defer secret.Bytes(rec.Private).Wipe()
 	key, err := cose.NewPrivateKey(crv, rec.Private)
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
 	cred, err := cose.ParseCredential(cose.FormatCCS, rec.Credential)
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
-	return identity{key, cred}, nil
+	return &identity{key, cred}, nil
 }
 
-func (d *Device) makeIdentity(ctx context.Context, crv cose.Curve) (identity, error) {
+func (d *Device) makeIdentity(ctx context.Context, crv cose.Curve) (*identity, error) {
 	key, err := cose.GenerateKey(crv, d.cfg.Rand)
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
 	cred, err := cose.NewCCS(d.cfg.Enrolment.Device, key.Public())
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
-	b, err := encode(identityRecord{Private: key.Secret(), Credential: cred.Bytes()})
+	private := key.Secret()
+	defer private.Wipe()
+	b, err := encode(identityRecord{Private: private, Credential: cred.Bytes()})
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
+	defer secret.Bytes(b).Wipe()
 	err = d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error { return tx.Put(identityName(crv), b) })
 	if err != nil {
-		return identity{}, err
+		return nil, err
 	}
-	return identity{key, cred}, nil
+	return &identity{key, cred}, nil
 }

@@ -2,10 +2,7 @@ package member
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/cohort-iot/cohort/ace/groupcomm"
-	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -28,23 +25,17 @@ type CopiedKeys struct {
 // keys are worth after an eviction, and is good for nothing else: sequence
 // numbers begin far above the device's own, and are reserved nowhere.
 func (g *Group) InsecureCopy() (*CopiedKeys, error) {
-	g.mu.Lock()
-	rec := g.rec
-	g.mu.Unlock()
-	p, err := rec.Epoch.params()
+	rec := g.record()
+	p, _, err := rec.Epoch.params()
 	if err != nil {
 		return nil, err
 	}
-	k, err := groupcomm.ParseKeyMaterial(rec.Epoch.Material)
-	if err != nil {
-		return nil, err
-	}
-	own, err := g.copiedIdentity(k)
+	id, err := g.identity(g.d.ctx, &rec)
 	if err != nil {
 		return nil, err
 	}
 	seq := oscore.NewSequence(copiedSequence)
-	if err := seq.Reserve(g.d.ctx, reserve(func(context.Context, uint64) error { return nil }), 1<<20); err != nil {
+	if err := seq.Reserve(g.d.ctx, first(func(context.Context, uint64) error { return nil }), 1<<20); err != nil {
 		return nil, err
 	}
 	creds := new(grouposcore.StaticCredentials)
@@ -53,24 +44,9 @@ func (g *Group) InsecureCopy() (*CopiedKeys, error) {
 		creds.Set([]byte(id), p.cred)
 	}
 	g.dir.mu.RUnlock()
-	id := grouposcore.Identity{SenderID: rec.Epoch.SenderID, Credential: own.cred, PrivateKey: own.key}
 	cx, err := grouposcore.NewContext(p, id, seq, creds)
 	if err != nil {
 		return nil, err
 	}
 	return &CopiedKeys{Context: cx, Params: p, Identity: id, Credentials: creds}, nil
-}
-
-func (g *Group) copiedIdentity(k groupcomm.KeyMaterial) (identity, error) {
-	crv, err := curveOf(k)
-	if err != nil {
-		return identity{}, err
-	}
-	g.d.idMu.Lock()
-	defer g.d.idMu.Unlock()
-	id, ok := g.d.identities[crv]
-	if !ok {
-		return identity{}, fmt.Errorf("%w: no key on %v", cose.ErrKey, crv)
-	}
-	return id, nil
 }

@@ -12,21 +12,21 @@ import (
 // deletes the group's keys. If the Group Manager cannot be reached the device
 // stays a member, and the error says so.
 func (g *Group) Leave(ctx context.Context) error {
-	g.change.Lock()
-	defer g.change.Unlock()
-	g.mu.Lock()
-	ended, node := g.ended, g.rec.Node
-	g.mu.Unlock()
-	if ended != nil {
-		return ended
+	end, err := g.begin(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := g.d.manager(ctx, gmRequest{op: "leave", code: codes.DELETE, path: node})
+	defer end()
+	if err := g.Err(); err != nil {
+		return err
+	}
+	_, err = g.d.manager(ctx, gmRequest{op: "leave", code: codes.DELETE, path: g.record().Node})
 	if err != nil && !errors.Is(err, errNoMember) {
 		return fmt.Errorf("still a member of group %s: %w", g.name, err)
 	}
-	if err := g.end(ctx, fmt.Errorf("%w: left", ErrNotMember)); err != nil {
-		return err
+	if err := g.end(ctx, ErrLeft); err != nil {
+		return fmt.Errorf("left, but the keys of group %s are not deleted: %w", g.name, err)
 	}
-	g.d.event(Event{Kind: EventLeft, Group: g.name})
+	g.event(EventLeft)
 	return nil
 }

@@ -25,43 +25,54 @@ type gmRequest struct {
 	payload []byte
 }
 
-func (q gmRequest) request(to *Device, p endpoint.Protector) endpoint.Request {
-	r := endpoint.Request{To: to.gm, Code: q.code, Path: q.path, Payload: q.payload, Security: p}
-	if q.payload != nil {
-		r.Options = contentFormat(q.format)
-	}
-	return r
-}
-
 // manager makes a request to the Group Manager and returns a successful
 // response. If there is no association, or the Group Manager has lost it, one
 // is made first; that is tried once.
 func (d *Device) manager(ctx context.Context, q gmRequest) (*endpoint.Response, error) {
-	r, err := d.managerRaw(ctx, q)
+	a, fresh, err := d.associated(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.ask(ctx, a, q)
+	if lost(r, err) {
+		d.forget(a)
+		if fresh {
+			return nil, fmt.Errorf("%s: %w: it does not know the association made just now", q.op, ErrManager)
+		}
+		if a, _, err = d.associated(ctx, nil); err != nil {
+			return nil, err
+		}
+		if r, err = d.ask(ctx, a, q); lost(r, err) {
+			d.forget(a)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return r, q.refused(r)
 }
 
-// managerRaw returns the verified response whatever its code.
-func (d *Device) managerRaw(ctx context.Context, q gmRequest) (*endpoint.Response, error) {
+// ask makes a request under an association and returns the verified response
+// whatever its code.
+func (d *Device) ask(ctx context.Context, a *association, q gmRequest) (*endpoint.Response, error) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	a, fresh, err := d.associated(ctx, nil)
+	req := endpoint.Request{To: d.gm, Code: q.code, Path: q.path, Payload: q.payload, Security: endpoint.WithOSCORE(a.ctx)}
+	if q.payload != nil {
+		req.Options = contentFormat(q.format)
+	}
+	r, err := d.ep.Do(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", q.op, err)
 	}
-	r, err := d.ep.Do(ctx, q.request(d, endpoint.WithOSCORE(a.ctx)))
-	if lost := lostAssociation(err) || err == nil && r.Code == codes.Unauthorized; !lost || fresh {
-		return r, wrapOp(q.op, err)
-	}
-	d.forget(a)
-	if a, _, err = d.associated(ctx, nil); err != nil {
-		return nil, err
-	}
-	r, err = d.ep.Do(ctx, q.request(d, endpoint.WithOSCORE(a.ctx)))
-	return r, wrapOp(q.op, err)
+	d.proven(a)
+	return r, nil
+}
+
+// lost reports whether the Group Manager has no such association, or no valid
+// token with it, any more.
+func lost(r *endpoint.Response, err error) bool {
+	return lostAssociation(err) || err == nil && r.Code == codes.Unauthorized
 }
 
 // lostAssociation reports whether the server may have forgotten the security
@@ -70,13 +81,6 @@ func (d *Device) managerRaw(ctx context.Context, q gmRequest) (*endpoint.Respons
 func lostAssociation(err error) bool {
 	var u *endpoint.UnprotectedError
 	return errors.As(err, &u) && (u.Code == codes.Unauthorized || u.Code == codes.BadRequest)
-}
-
-func wrapOp(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", op, err)
 }
 
 // refused makes an error of an error response.
@@ -91,12 +95,22 @@ func (q gmRequest) refused(r *endpoint.Response) error {
 		}
 	}
 	switch {
-	case e.Problem != nil && (e.Problem.ID == groupcomm.ErrorMembersOnly || e.Problem.ID == groupcomm.ErrorTerminated || e.Problem.ID == groupcomm.ErrorGroupDeleted):
+	case e.is(groupcomm.ErrorMembersOnly, groupcomm.ErrorTerminated, groupcomm.ErrorGroupDeleted):
 		e.kind = errNoMember
-	case e.Problem != nil && e.Problem.ID == groupcomm.ErrorInactive:
+	case e.is(groupcomm.ErrorInactive):
 		e.kind = ErrInactive
 	case r.Code == codes.Unauthorized || r.Code == codes.Forbidden:
 		e.kind = ErrUnauthorised
 	}
 	return e
+}
+
+// is reports whether the refusal named one of these reasons.
+func (r *Refused) is(ids ...groupcomm.ErrorID) bool {
+	for _, id := range ids {
+		if r.Problem != nil && r.Problem.ID == id {
+			return true
+		}
+	}
+	return false
 }

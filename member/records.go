@@ -1,7 +1,10 @@
 package member
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
@@ -17,13 +20,17 @@ import (
 //	groups                  the number of the newest group
 //	group/N                 a groupRecord
 //	sequence/N/SERIAL       the reserved Sender Sequence Numbers of one epoch of group N
+//	windows/N               a windowsRecord, between a clean stop and the next start
 //	peer/N/SENDERID         a peerRecord
-func identityName(c cose.Curve) keystore.Name { return keystore.Key("identity", uint64(c)) }
-func groupCountName() keystore.Name           { return keystore.Key("groups") }
-func groupName(n uint64) keystore.Name        { return keystore.Key("group", n) }
-func sequenceName(n, serial uint64) keystore.Name {
-	return keystore.Key("sequence", n, serial)
-}
+func identityName(c cose.Curve) keystore.Name     { return keystore.Key("identity", uint64(c)) }
+func groupCountName() keystore.Name               { return keystore.Key("groups") }
+func allGroupsName() keystore.Name                { return keystore.Key("group") }
+func groupName(n uint64) keystore.Name            { return keystore.Key("group", n) }
+func sequencesName(n uint64) keystore.Name        { return keystore.Key("sequence", n) }
+func sequenceName(n, serial uint64) keystore.Name { return keystore.Key("sequence", n, serial) }
+func windowsName(n uint64) keystore.Name          { return keystore.Key("windows", n) }
+func allPeersName() keystore.Name                 { return keystore.Key("peer") }
+func peersName(n uint64) keystore.Name            { return keystore.Key("peer", n) }
 func peerName(n uint64, id []byte) keystore.Name {
 	return keystore.Key("peer", n, senderIDNumber(id))
 }
@@ -51,7 +58,7 @@ type identityRecord struct {
 // epochRecord is the keying material of one version, with the own Sender ID.
 type epochRecord struct {
 	Version  uint64 `cbor:"1,keyasint"`
-	Material []byte `cbor:"2,keyasint"` // groupcomm.KeyMaterial
+	Material []byte `cbor:"2,keyasint"` // groupcomm.KeyMaterial; null when it was given up
 	SenderID []byte `cbor:"3,keyasint"` // null: a monitor
 	GMCred   []byte `cbor:"4,keyasint"`
 	Expires  int64  `cbor:"5,keyasint"` // seconds since 1970; when to stop sending
@@ -66,9 +73,43 @@ type groupRecord struct {
 	Address string      `cbor:"4,keyasint"` // multicast address and port
 	Nonce   []byte      `cbor:"5,keyasint"` // N_C of the latest Join Request
 	Epoch   epochRecord `cbor:"6,keyasint"`
-	Stale   bool        `cbor:"7,keyasint"` // the epoch was missed or its keys deleted: nothing is sent under it
+	Stale   bool        `cbor:"7,keyasint"` // the epoch was missed and its keys deleted
 	Check   int64       `cbor:"8,keyasint"` // Key Update Check Interval, seconds
 	Delta   int64       `cbor:"9,keyasint"` // Expiration Delta, seconds
+	// Spent are marks of keying material that was in use, the latest last, and
+	// SpentIDs the own Sender IDs under the present Gid: neither may come back,
+	// since the sequence numbers would begin anew under the same keys.
+	Spent    [][]byte `cbor:"10,keyasint"`
+	SpentIDs [][]byte `cbor:"11,keyasint"`
+}
+
+// maxSpent bounds each of the lists of what was used.
+const maxSpent = 16
+
+// markOf is a mark of keying material: the same for the same keys, and of no use
+// to find them.
+func markOf(k groupcomm.KeyMaterial) []byte {
+	h := sha256.New()
+	for _, b := range [][]byte{[]byte("cohort keying material"), k.Gid, k.MasterSecret, k.MasterSalt} {
+		h.Write(cborx.AppendBytes(nil, b))
+	}
+	return h.Sum(nil)[:12]
+}
+
+func contains(list [][]byte, b []byte) bool {
+	return slices.ContainsFunc(list, func(o []byte) bool { return bytes.Equal(o, b) })
+}
+
+// remember appends b to a list of at most maxSpent; the list is copied.
+func remember(list [][]byte, b []byte) [][]byte {
+	list = append(slices.Clone(list), b)
+	return list[max(0, len(list)-maxSpent):]
+}
+
+// windowsRecord holds what grouposcore.Context.StopWindows gave for an epoch.
+type windowsRecord struct {
+	Serial  uint64 `cbor:"1,keyasint"`
+	Windows []byte `cbor:"2,keyasint"`
 }
 
 // peerRecord is another member of the group.
@@ -94,10 +135,10 @@ func decode(n keystore.Name, b []byte, v any) error {
 }
 
 // params are the inputs of the Security Context of an epoch.
-func (e *epochRecord) params() (grouposcore.Params, error) {
+func (e *epochRecord) params() (grouposcore.Params, groupcomm.KeyMaterial, error) {
 	k, err := groupcomm.ParseKeyMaterial(e.Material)
 	if err != nil {
-		return grouposcore.Params{}, err
+		return grouposcore.Params{}, k, err
 	}
 	return grouposcore.Params{
 		Gid:              k.Gid,
@@ -110,10 +151,10 @@ func (e *epochRecord) params() (grouposcore.Params, error) {
 		Signature:        k.Signature,
 		CredentialFormat: k.CredentialFormat,
 		GMCredential:     e.GMCred,
-	}, nil
+	}, k, nil
 }
 
-// curve is the curve of the members' keys in this epoch.
+// curveOf is the curve of the members' keys in this epoch.
 func curveOf(k groupcomm.KeyMaterial) (cose.Curve, error) {
 	if c, ok := k.SignParams.Curve(); ok {
 		return c, nil
@@ -125,3 +166,7 @@ func curveOf(k groupcomm.KeyMaterial) (cose.Curve, error) {
 }
 
 func (r *groupRecord) roles() ace.Roles { return ace.Roles(r.Roles) }
+
+// serves reports whether the member takes requests of others: a responder to
+// answer them, a monitor to look on.
+func (r *groupRecord) serves() bool { return r.roles()&(ace.RoleResponder|ace.RoleMonitor) != 0 }

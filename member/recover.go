@@ -9,35 +9,36 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
-	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
 // recover brings the device from an outdated version of the keying material to
-// the current one (ace-key-groupcomm-oscore, Section 11.3, missed rekeying; the
-// case in which the version was learned otherwise than by a rekeying message).
-// The old material is given up first, then the stale members are forgotten,
-// all members if it cannot be told who they are, and only then the current
-// material is installed. The caller holds change.
+// the current one (ace-key-groupcomm-oscore, Section 11.3). The old material is
+// given up first; the current one is fetched, but installed only after the
+// members that became stale in between were forgotten, or all members if it
+// cannot be told who they are. The stale ones are asked for after the material
+// was fetched, so that a rekeying in between cannot hide any. The caller has
+// the turn to change the group.
 func (g *Group) recover(ctx context.Context) error {
 	if err := g.drop(ctx); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	from, gmCred := g.rec.Epoch.Version, g.rec.Epoch.GMCred
-	g.mu.Unlock()
-
-	stale, known, err := g.fetchStale(ctx, from)
+	k, err := g.fetchMaterial(ctx)
+	if err != nil {
+		return err
+	}
+	rec := g.record()
+	stale, known, err := g.fetchStale(ctx, rec.Epoch.Version)
 	if err != nil {
 		return err
 	}
 	if !known {
 		g.dir.forgetAll()
-		if err := g.deletePeers(ctx, nil); err != nil {
+		if err := g.deleteAllPeers(ctx); err != nil {
 			return err
 		}
 	}
-	k, err := g.fetchMaterial(ctx)
+	gmCred, err := g.fetchManagerCredential(ctx, k.Key)
 	if err != nil {
 		return err
 	}
@@ -47,10 +48,10 @@ func (g *Group) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.fetchPeers(ctx, groupcomm.CredsFilter{}); err != nil {
-		return err
-	}
-	g.d.event(Event{Kind: EventMissed, Group: g.name, Version: k.Version, SenderID: k.Key.SenderID})
+	g.mu.Lock()
+	g.todo.peers = true
+	g.mu.Unlock()
+	g.event(EventMissed)
 	return nil
 }
 
@@ -63,8 +64,9 @@ func (g *Group) fetchStale(ctx context.Context, from uint64) (ids [][]byte, know
 	})
 	var refused *Refused
 	if errors.As(err, &refused) && refused.Code == codes.BadRequest {
-		// Nothing newer than what the device has: nobody is stale.
-		return nil, true, nil
+		// It does not take the device's version for an older one: its own
+		// state was set back, and nothing it knows of stale members is whole.
+		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, err
@@ -78,84 +80,38 @@ func (g *Group) fetchStale(ctx context.Context, from uint64) (ids [][]byte, know
 
 // fetchMaterial gets the current keying material with the own Sender ID.
 func (g *Group) fetchMaterial(ctx context.Context) (*groupcomm.KeyResponse, error) {
-	g.mu.Lock()
-	node := g.rec.Node
-	g.mu.Unlock()
-	r, err := g.d.manager(ctx, gmRequest{op: "current keying material", code: codes.GET, path: node})
+	r, err := g.d.manager(ctx, gmRequest{op: "current keying material", code: codes.GET, path: g.record().Node})
 	if err != nil {
 		return nil, err
 	}
 	return groupcomm.ParseKeyResponse(r.Payload)
 }
 
-// fetchPeers gets credentials of other members.
-func (g *Group) fetchPeers(ctx context.Context, f groupcomm.CredsFilter) error {
-	q := gmRequest{op: "credentials", code: codes.GET, path: "ace-group/" + g.name + "/creds"}
-	if f.Select {
-		q.code, q.format, q.payload = coapmsg.FETCH, ace.ContentFormatGroupcomm, (&groupcomm.CredsRequest{Filter: f}).Marshal()
+// fetchManagerCredential gets the Group Manager's credential, which is part of
+// what every message authenticates, and takes it if the proof that belongs to
+// it holds (RFC 9594, Section 4.5.1). Otherwise the one before stays.
+func (g *Group) fetchManagerCredential(ctx context.Context, k groupcomm.KeyMaterial) ([]byte, error) {
+	rec := g.record()
+	r, err := g.d.manager(ctx, gmRequest{
+		op: "credential of the group manager", code: codes.GET, path: "ace-group/" + g.name + "/kdc-cred",
+	})
+	var refused *Refused
+	if errors.As(err, &refused) && !errors.Is(err, errNoMember) {
+		return rec.Epoch.GMCred, nil
 	}
-	r, err := g.d.manager(ctx, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if groupcomm.IsEmptyResult(r.Payload) {
-		return nil
-	}
-	c, err := groupcomm.ParseCredsResponse(r.Payload)
-	if err != nil {
-		return err
-	}
-	g.mu.Lock()
-	version, material := g.rec.Epoch.Version, g.rec.Epoch.Material
-	if c.Version != version {
-		g.check = true // what was returned belongs to material the device does not have
-	}
-	g.mu.Unlock()
-	if c.Version != version {
-		g.wake()
-		return fmt.Errorf("%w: credentials are of version %d", ErrStaleKey, c.Version)
-	}
-	k, err := groupcomm.ParseKeyMaterial(material)
-	if err != nil {
-		return err
-	}
-	format := k.CredentialFormat
-	if format == 0 {
-		format = cose.FormatCCS
-	}
-	return g.learn(ctx, c.Peers, format)
-}
-
-// fetchVersion asks for the current version of the keying material.
-func (g *Group) fetchVersion(ctx context.Context) (uint64, error) {
-	r, err := g.d.manager(ctx, gmRequest{op: "current version", code: codes.GET, path: "ace-group/" + g.name + "/num"})
-	if err != nil {
-		return 0, err
-	}
-	return groupcomm.ParseNum(r.Payload)
-}
-
-// Check asks the Group Manager for the current version of the keying material
-// and catches up if the device missed a rekeying. The device does so by itself
-// as often as the group's policy says.
-func (g *Group) Check(ctx context.Context) error {
-	g.change.Lock()
-	defer g.change.Unlock()
-	if err := g.Err(); err != nil {
-		return err
-	}
-	v, err := g.fetchVersion(ctx)
+	c, err := groupcomm.ParseKDCCred(r.Payload)
 	if err == nil {
-		g.mu.Lock()
-		same := v == g.rec.Epoch.Version && !g.rec.Stale && g.ctx != nil
-		g.mu.Unlock()
-		if same {
-			return nil
+		err = g.checkManager(ctx, *c, k, rec.Nonce)
+	}
+	if err != nil {
+		if rec.Epoch.GMCred == nil {
+			return nil, fmt.Errorf("credential of the group manager: %w", err)
 		}
-		err = g.recover(ctx)
+		g.d.cfg.Log.Warn("new credential of the group manager is not taken", "group", g.name, "err", err)
+		return rec.Epoch.GMCred, nil
 	}
-	if errors.Is(err, errNoMember) {
-		return errors.Join(ErrEvicted, g.end(ctx, ErrEvicted))
-	}
-	return err
+	return c.Credential, nil
 }

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/endpoint"
 )
 
@@ -42,64 +44,78 @@ type Answer struct {
 // A group whose keys are outdated gives one ErrStaleKey.
 func (g *Group) Request(ctx context.Context, r Request) iter.Seq2[*Answer, error] {
 	return func(yield func(*Answer, error) bool) {
-		gc, err := g.current()
+		l, err := g.asking()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		g.mu.Lock()
-		addr, err := netip.ParseAddrPort(g.rec.Address)
-		g.mu.Unlock()
+		addr, err := netip.ParseAddrPort(g.record().Address)
 		if err != nil {
 			yield(nil, fmt.Errorf("%w: group %s has no multicast address here", ErrConfig, g.name))
 			return
 		}
-		req := r.endpoint(addr, endpoint.WithGroup(gc))
+		req := r.endpoint(addr, endpoint.WithGroup(l.group))
 		req.Interface, req.HopLimit = g.d.cfg.Interface, g.d.cfg.HopLimit
-		g.send(ctx, g.d.ep.DoMulticast(ctx, req), yield)
+		started := g.d.now()
+		answers := 0
+		defer func() {
+			if answers == 0 {
+				g.hint() // perhaps all the others have newer keys
+			}
+			g.reserve(l)
+		}()
+		collect := func(resp *endpoint.Response, err error) (bool, error) {
+			if err != nil {
+				return false, err
+			}
+			a, err := g.answer(resp, started)
+			if err != nil {
+				g.d.cfg.Log.Warn("answer is not taken", "group", g.name, "err", err)
+				return true, nil
+			}
+			answers++
+			return yield(a, nil), nil
+		}
+		for try := 0; ; try++ {
+			var last error
+			for resp, err := range g.d.ep.DoMulticast(ctx, req) {
+				var more bool
+				if more, last = collect(resp, err); !more {
+					break
+				}
+			}
+			if try == 0 && g.spent(ctx, last) {
+				continue
+			}
+			if last != nil {
+				yield(nil, last)
+			}
+			return
+		}
 	}
 }
 
-// Fanout sends the same request by unicast to each peer whose address is
-// known, signed for the whole group as Request does. It is for networks
+// Fanout sends the same request by unicast to each of the addresses, one after
+// the other, signed for the whole group as Request does. It is for networks
 // without multicast.
 func (g *Group) Fanout(ctx context.Context, r Request, to []netip.AddrPort) iter.Seq2[*Answer, error] {
 	return func(yield func(*Answer, error) bool) {
-		gc, err := g.current()
+		l, err := g.asking()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		for _, addr := range to {
-			started := g.d.now()
-			resp, err := g.d.ep.Do(ctx, r.endpoint(addr, endpoint.WithGroup(gc)))
-			g.wake()
+			a, err := g.one(ctx, r.endpoint(addr, endpoint.WithGroup(l.group)))
 			if ctx.Err() != nil {
 				return
 			}
 			if err != nil {
-				if !yield(nil, fmt.Errorf("%s: %w", addr, err)) {
-					return
-				}
-				continue
+				err = fmt.Errorf("%s: %w", addr, err)
 			}
-			if !yield(g.answer(resp, started), nil) {
+			if !yield(a, err) {
 				return
 			}
-		}
-	}
-}
-
-func (g *Group) send(ctx context.Context, responses iter.Seq2[*endpoint.Response, error], yield func(*Answer, error) bool) {
-	started := g.d.now()
-	defer g.wake()
-	for resp, err := range responses {
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		if !yield(g.answer(resp, started), nil) {
-			return
 		}
 	}
 }
@@ -108,30 +124,67 @@ func (g *Group) send(ctx context.Context, responses iter.Seq2[*endpoint.Response
 // can read it and only its answer is accepted. The peer is named by its Sender
 // ID; its address is where it was heard last unless to.Addr says otherwise.
 func (g *Group) Unicast(ctx context.Context, to Peer, r Request) (*Answer, error) {
-	gc, err := g.current()
+	l, err := g.asking()
 	if err != nil {
 		return nil, err
 	}
 	if !to.Addr.IsValid() {
-		known, ok := g.dir.find(func(p *peer) bool { return string(p.id) == string(to.SenderID) })
+		known, ok := g.dir.get(to.SenderID)
 		if !ok || !known.Addr.IsValid() {
 			return nil, fmt.Errorf("%w: sender id %x of group %s", ErrUnknownPeer, to.SenderID, g.name)
 		}
 		to.Addr = known.Addr
 	}
+	return g.one(ctx, r.endpoint(to.Addr, endpoint.WithPairwise(l.group, to.SenderID)))
+}
+
+// one makes an exchange with one member.
+func (g *Group) one(ctx context.Context, req endpoint.Request) (*Answer, error) {
 	started := g.d.now()
-	resp, err := g.d.ep.Do(ctx, r.endpoint(to.Addr, endpoint.WithPairwise(gc, to.SenderID)))
-	g.wake()
+	l := g.using()
+	resp, err := g.d.ep.Do(ctx, req)
+	if g.spent(ctx, err) {
+		resp, err = g.d.ep.Do(ctx, req)
+	}
+	if l != nil {
+		g.reserve(l)
+	}
 	if err != nil {
+		g.hintAfter(err)
 		return nil, err
 	}
-	return g.answer(resp, started), nil
+	return g.answer(resp, started)
+}
+
+// hintAfter takes an exchange that failed as a hint that the keys are outdated,
+// if it can be one.
+func (g *Group) hintAfter(err error) {
+	var clear *endpoint.UnprotectedError
+	if errors.Is(err, endpoint.ErrNoResponse) || errors.Is(err, endpoint.ErrTimeout) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &clear) {
+		g.hint()
+	}
+}
+
+// asking returns what protects a request, or why none may be sent.
+func (g *Group) asking() (*live, error) {
+	if r := g.roles(); !r.Has(ace.RoleRequester) {
+		return nil, fmt.Errorf("%w: a request to group %s by a %v", ErrRole, g.name, r)
+	}
+	return g.current()
+}
+
+// reserve has the next block of sequence numbers reserved when it is time.
+func (g *Group) reserve(l *live) {
+	if l.seq != nil && (l.seq.NeedsReserve() || l.tired()) {
+		g.wake()
+	}
 }
 
 // FindPeer returns the member whose credential has a subject; the first one if
 // several have it.
 func (g *Group) FindPeer(name string) (Peer, error) {
-	p, ok := g.dir.find(func(p *peer) bool { return p.cred.Subject() == name })
+	p, ok := g.dir.find(name)
 	if !ok {
 		return Peer{}, fmt.Errorf("%w: %s in group %s", ErrUnknownPeer, name, g.name)
 	}
@@ -142,17 +195,20 @@ func (r Request) endpoint(to netip.AddrPort, p endpoint.Protector) endpoint.Requ
 	return endpoint.Request{To: to, Code: r.Code, Path: r.Path, Query: r.Query, Options: r.Options, Payload: r.Payload, Security: p}
 }
 
-func (g *Group) answer(r *endpoint.Response, started time.Time) *Answer {
-	g.dir.heard(r.Peer.SenderID, r.Peer.Addr)
+// answer takes a verified response, unless its sender is no responder
+// (ace-key-groupcomm-oscore, Section 6.4).
+func (g *Group) answer(r *endpoint.Response, started time.Time) (*Answer, error) {
 	a := &Answer{
 		Sender: Peer{SenderID: r.Peer.SenderID, Addr: r.Peer.Addr}, Mode: r.Peer.Mode,
 		Code: r.Code, Options: r.Options, Payload: r.Payload, Bytes: r.Bytes, After: r.Received.Sub(started),
+		Version: g.record().Epoch.Version,
 	}
-	if p, ok := g.dir.find(func(p *peer) bool { return string(p.id) == string(r.Peer.SenderID) }); ok {
+	g.dir.heard(r.Peer.SenderID, r.Peer.Addr)
+	if p, ok := g.dir.get(r.Peer.SenderID); ok {
+		if p.Roles != 0 && !p.Roles.Has(ace.RoleResponder) {
+			return nil, fmt.Errorf("%w: an answer of %x, who is %v", ErrRole, p.SenderID, p.Roles)
+		}
 		a.Sender = p
 	}
-	g.mu.Lock()
-	a.Version = g.rec.Epoch.Version
-	g.mu.Unlock()
-	return a
+	return a, nil
 }

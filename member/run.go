@@ -5,134 +5,200 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/cohort-iot/cohort/ace/groupcomm"
+	"github.com/cohort-iot/cohort/oscore"
 )
 
-// run is the goroutine of a group: it reserves sequence numbers, fetches
-// credentials that are wanted, asks for the current version when it is time or
-// when something hints at a missed rekeying, and comes back after a restart.
+const defaultCheck = groupcomm.DefaultCheckInterval
+
+// run is the goroutine of a group. It reserves sequence numbers, ends what has
+// expired, and runs errands to the Group Manager: it comes back after a
+// restart, asks for the current version, for a new Sender ID, for a new token
+// and for credentials that are wanted.
 func (g *Group) run(ctx context.Context) {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 500*time.Millisecond, time.Minute
-	timer := g.d.cfg.Clock.AfterFunc(g.untilCheck(), g.checkNow)
-	defer func() { timer.Stop() }()
-	g.wake()
 	for {
+		wait := g.work(ctx)
+		t := g.d.cfg.Clock.AfterFunc(wait, g.wake)
 		select {
 		case <-ctx.Done():
-			return
 		case <-g.done:
-			return
 		case <-g.kick:
 		}
-		err := g.work(ctx)
+		t.Stop()
 		if ctx.Err() != nil || g.Err() != nil {
 			return
 		}
-		timer.Stop()
-		wait := g.untilCheck()
-		if err != nil {
+	}
+}
+
+// work does what there is to do and returns how long there is nothing more.
+func (g *Group) work(ctx context.Context) time.Duration {
+	if err := g.topUp(ctx); err != nil && ctx.Err() == nil {
+		g.d.cfg.Log.Error("sequence numbers cannot be reserved", "group", g.name, "err", err)
+	}
+	g.expire()
+	if g.next(g.d.now()) == 0 {
+		if err := g.errand(ctx); err != nil {
+			if ctx.Err() != nil || g.Err() != nil {
+				return 0
+			}
 			g.d.cfg.Log.Warn("group needs another try", "group", g.name, "err", err)
-			wait = retry.NextBackOff()
-			timer = g.d.cfg.Clock.AfterFunc(wait, g.wake)
-			continue
+			g.postpone()
+		} else {
+			g.mu.Lock()
+			g.todo.notBefore = time.Time{}
+			g.todo.retry.reset()
+			g.mu.Unlock()
 		}
-		retry.Reset()
-		timer = g.d.cfg.Clock.AfterFunc(wait, g.checkNow)
 	}
+	return g.next(g.d.now())
 }
 
-// work does what there is to do. What fails stays to be done.
-func (g *Group) work(ctx context.Context) error {
-	if err := g.topUp(ctx); err != nil {
-		return err
-	}
-	g.mu.Lock()
-	back, check, wanted := g.back, g.check, g.wanted
-	g.wanted = nil
-	g.mu.Unlock()
-	switch {
-	case back:
-		if err := g.comeBack(ctx); err != nil {
-			return err
-		}
-		g.mu.Lock()
-		g.back, g.check = false, false
-		g.mu.Unlock()
-	case check:
-		if err := g.Check(ctx); err != nil {
-			return err
-		}
-		g.mu.Lock()
-		g.check = false
-		g.mu.Unlock()
-	}
-	if len(wanted) > 0 {
-		return g.fetchWanted(ctx, wanted)
-	}
-	return nil
-}
-
-// untilCheck is the Key Update Check Interval, but not longer than until the
-// keys expire.
-func (g *Group) untilCheck() time.Duration {
+// postpone puts errands off after one that failed.
+func (g *Group) postpone() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	d := time.Duration(g.rec.Check) * time.Second
-	if d <= 0 {
-		d = groupcomm.DefaultCheckInterval
-	}
-	if left := time.Unix(g.rec.Epoch.Expires, 0).Sub(g.d.now()); left < d {
-		d = max(left, time.Second)
-	}
-	return d
+	g.todo.notBefore = g.d.now().Add(g.todo.retry.next(g.d))
 }
 
-func (g *Group) checkNow() {
+// expire ends the use of keys whose time is over: those of the former epoch,
+// and those of this one. Between the expiration and the end of the Expiration
+// Delta they only serve to decrypt (RFC 9594, Section 4.3.1).
+func (g *Group) expire() {
+	now := g.d.now()
 	g.mu.Lock()
-	g.check = true
-	g.mu.Unlock()
-	g.wake()
-}
-
-// maxWanted bounds the members whose credentials wait to be fetched.
-const maxWanted = 64
-
-// credentialWanted is told by the endpoint whose message waits for a
-// credential.
-func (d *Device) credentialWanted(gid, id []byte) {
-	for _, g := range d.Groups() {
-		g.mu.Lock()
-		cx := g.ctx
-		if cx != nil && string(cx.Current().Gid()) == string(gid) && len(g.wanted) < maxWanted && len(id) <= maxSenderID {
-			g.wanted = append(g.wanted, append([]byte{}, id...))
-		}
+	l := g.live
+	if l == nil {
 		g.mu.Unlock()
-		g.wake()
+		return
+	}
+	lapsed := !g.lapsed && now.Unix() >= g.rec.Epoch.Expires
+	if lapsed {
+		g.lapsed, g.todo.check = true, true
+	}
+	over := !g.suspended && !now.Before(g.rec.lastUse())
+	if over {
+		g.suspended = true
+	}
+	former := !g.oldUntil.IsZero() && !now.Before(g.oldUntil)
+	if former {
+		g.oldUntil = time.Time{}
+	}
+	g.mu.Unlock()
+	if former {
+		l.group.Expire(now)
+	}
+	if over {
+		l.group.Suspend() // until Install
+	}
+	if lapsed {
+		g.event(EventExpired)
 	}
 }
 
-// fetchWanted gets the credentials of members not known yet, and lets their
-// messages go on. A Sender ID that is no member's costs one request.
-func (g *Group) fetchWanted(ctx context.Context, ids [][]byte) error {
-	g.mu.Lock()
-	cx := g.ctx
-	g.mu.Unlock()
-	if cx == nil {
-		return nil
+// lastUse is when the epoch must not even decrypt any more.
+func (r *groupRecord) lastUse() time.Time {
+	return time.Unix(r.Epoch.Expires, 0).Add(time.Duration(r.Delta) * time.Second)
+}
+
+// next returns how long until there is something to do, 0 if there is now.
+func (g *Group) next(now time.Time) time.Duration {
+	var token time.Time
+	if a := g.d.association(); a != nil {
+		if t, lost := a.state(); !lost {
+			token = t.renew
+		}
 	}
-	// The ids are those to be added to an empty selection of roles.
-	err := g.fetchPeers(ctx, groupcomm.CredsFilter{Select: true, Include: true, IDs: ids})
-	if errors.Is(err, ErrStaleKey) {
-		return nil // a check is on its way
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := &g.todo
+	at := a.checkAt
+	soon := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	soon(a.hintAt)
+	soon(token)
+	if a.back || a.check || a.peers || g.live.tired() {
+		soon(now)
+	}
+	if len(a.wanted) > 0 {
+		soon(a.fetches.ready(now))
+	}
+	if at.Before(a.notBefore) {
+		at = a.notBefore
+	}
+	// What needs no Group Manager does not wait for errands.
+	if g.live != nil && !g.lapsed {
+		soon(time.Unix(g.rec.Epoch.Expires, 0))
+	}
+	if g.live != nil && !g.suspended {
+		soon(g.rec.lastUse())
+	}
+	soon(g.oldUntil)
+	return max(at.Sub(now), 0)
+}
+
+// errand does what is due at the Group Manager. What fails stays to be done.
+func (g *Group) errand(ctx context.Context) error {
+	now := g.d.now()
+	g.mu.Lock()
+	a := &g.todo
+	if !a.hintAt.IsZero() && !now.Before(a.hintAt) {
+		a.hinted = a.hinted || !a.check
+		a.check, a.hintAt = true, time.Time{}
+	}
+	due := a.check || !now.Before(a.checkAt)
+	back, peers, tired := a.back, a.peers, g.live.tired()
+	g.mu.Unlock()
+	var err error
+	switch {
+	case back, due:
+		err = g.Check(ctx)
+	case tired:
+		err = g.renew(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		g.d.ep.CredentialReady(cx.Current().Gid(), id)
+	if _, _, err := g.d.associated(ctx, nil); err != nil {
+		return err
 	}
-	return nil
+	if peers {
+		if err := g.fetchPeers(ctx); err != nil {
+			return err
+		}
+	}
+	return g.fetchWanted(ctx)
+}
+
+// renew asks for a new Sender ID before the sequence numbers run out.
+func (g *Group) renew(ctx context.Context) error {
+	end, err := g.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if !g.using().tired() {
+		return nil
+	}
+	return g.gone(ctx, g.renewSenderID(ctx))
+}
+
+// gone ends the membership if err says that the Group Manager knows of none.
+func (g *Group) gone(ctx context.Context, err error) error {
+	if errors.Is(err, errNoMember) {
+		return g.evicted(ctx)
+	}
+	return err
+}
+
+// spent reports whether sending failed for want of sequence numbers, and
+// whether there are some now.
+func (g *Group) spent(ctx context.Context, err error) (again bool) {
+	if !errors.Is(err, oscore.ErrSequenceNotReserved) {
+		return false
+	}
+	return g.topUp(ctx) == nil
 }

@@ -19,8 +19,9 @@ import (
 type accessToken struct {
 	bytes    []byte
 	scope    ace.Scope
-	material ace.OSCOREInputMaterial
+	material *ace.OSCOREInputMaterial
 	ends     time.Time
+	renew    time.Time // when to ask for the next one
 }
 
 // expiryMargin is how long before its end a token is not used any more: the
@@ -41,16 +42,22 @@ func (t *accessToken) covers(s ace.Scope) bool {
 	return true
 }
 
-// requestToken gets a token for a scope. The enrolment secret only derives a
-// context of its own for this exchange (RFC 8613, Appendix B.2).
-func (d *Device) requestToken(ctx context.Context, scope ace.Scope) (*accessToken, error) {
+// requestToken gets a token for the device's groups and for want, which it must
+// grant. With the token of an association, the new one updates the rights of
+// that association and keeps its keys (RFC 9203, Section 3.1). The enrolment
+// secret only derives a context of its own for this exchange (RFC 8613,
+// Appendix B.2).
+func (d *Device) requestToken(ctx context.Context, want ace.Scope, update *accessToken) (*accessToken, error) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	b2, err := oscore.NewB2Client(d.cfg.Enrolment.AS.Params(), d.cfg.Rand)
 	if err != nil {
 		return nil, fmt.Errorf("association with the authorization server: %w", err)
 	}
-	q := ace.TokenRequest{Audience: d.cfg.Enrolment.Audience, Scope: scope, GrantType: ace.GrantClientCredentials}
+	q := ace.TokenRequest{Audience: d.cfg.Enrolment.Audience, Scope: d.scope(want), GrantType: ace.GrantClientCredentials}
+	if update != nil {
+		q.ReqCnf = &ace.Confirmation{KID: update.material.ID}
+	}
 	resp, err := d.ep.Do(ctx, endpoint.Request{
 		To: d.as, Code: codes.POST, Path: d.asPath,
 		Options:  contentFormat(ace.ContentFormatACE),
@@ -63,7 +70,6 @@ func (d *Device) requestToken(ctx context.Context, scope ace.Scope) (*accessToke
 	if err != nil {
 		return nil, fmt.Errorf("token request to %s: %w", d.as, err)
 	}
-	received := d.now()
 	if resp.Code != codes.Created {
 		why := coapmsg.CodeString(resp.Code)
 		if e, err := ace.ParseError(resp.Code, resp.Payload); err == nil {
@@ -71,21 +77,53 @@ func (d *Device) requestToken(ctx context.Context, scope ace.Scope) (*accessToke
 		}
 		return nil, fmt.Errorf("%w: %s", ErrTokenRefused, why)
 	}
-	p, err := ace.ParseTokenResponse(resp.Payload)
+	t, err := d.readToken(resp.Payload, q.Scope, update)
 	if err != nil {
-		return nil, fmt.Errorf("token response: %w", err)
+		return nil, err
 	}
-	if p.Cnf == nil || p.Cnf.OSC == nil {
-		return nil, fmt.Errorf("token response: no input material: %w", ace.ErrMalformed)
-	}
-	t := &accessToken{bytes: p.AccessToken, scope: scope, material: *p.Cnf.OSC, ends: received.Add(p.ExpiresIn)}
-	if p.Scope != nil {
-		t.scope = p.Scope
-	}
-	if !t.covers(scope) {
+	if !t.covers(want) {
 		return nil, fmt.Errorf("%w: it grants less than was asked for", ErrTokenRefused)
 	}
 	return t, nil
+}
+
+// readToken reads a token response.
+func (d *Device) readToken(payload []byte, asked ace.Scope, update *accessToken) (*accessToken, error) {
+	p, err := ace.ParseTokenResponse(payload)
+	if err != nil {
+		return nil, fmt.Errorf("token response: %w", err)
+	}
+	now := d.now()
+	t := &accessToken{bytes: p.AccessToken, scope: asked, ends: now.Add(p.ExpiresIn)}
+	// Between three and four fifths of the lifetime, so that devices enrolled
+	// together do not all come at once.
+	t.renew = now.Add(d.spread(p.ExpiresIn*4/5, p.ExpiresIn/5))
+	if p.Scope != nil {
+		t.scope = p.Scope
+	}
+	switch {
+	case update != nil:
+		t.material = update.material
+	case p.Cnf == nil || p.Cnf.OSC == nil:
+		return nil, fmt.Errorf("token response: no input material: %w", ace.ErrMalformed)
+	default:
+		t.material = p.Cnf.OSC
+	}
+	return t, nil
+}
+
+// scope is what the device's token has to cover: its groups, and want.
+func (d *Device) scope(want ace.Scope) ace.Scope {
+	s := append(ace.Scope{}, want...)
+	for _, g := range d.Groups() {
+		if want.Group(g.name) == 0 {
+			s = append(s, ace.ScopeEntry{Group: g.name, Roles: g.roles()})
+		}
+	}
+	if len(s) == 0 {
+		return nil // what the Authorization Server grants by default
+	}
+	return s
 }
 
 func contentFormat(f message.MediaType) message.Options {

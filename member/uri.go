@@ -18,7 +18,7 @@ func serverAddr(uri, defaultPath string) (addr netip.AddrPort, path string, err 
 	if err != nil {
 		return addr, "", fmt.Errorf("%w: %v", ErrConfig, err)
 	}
-	if u.Scheme != "coap" || u.RawQuery != "" || u.Fragment != "" {
+	if u.Scheme != "coap" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return addr, "", fmt.Errorf("%w: %q is not coap://ADDRESS[:PORT][/PATH]", ErrConfig, uri)
 	}
 	port := u.Port()
@@ -29,6 +29,9 @@ func serverAddr(uri, defaultPath string) (addr netip.AddrPort, path string, err 
 	if err != nil {
 		return addr, "", fmt.Errorf("%w: %q needs a numeric address: %v", ErrConfig, uri, err)
 	}
+	if host.IsMulticast() || host.IsUnspecified() {
+		return addr, "", fmt.Errorf("%w: %q is the address of no server", ErrConfig, uri)
+	}
 	p, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || p == 0 {
 		return addr, "", fmt.Errorf("%w: %q has no usable port", ErrConfig, uri)
@@ -38,4 +41,10 @@ func serverAddr(uri, defaultPath string) (addr netip.AddrPort, path string, err 
 		path = defaultPath
 	}
 	return netip.AddrPortFrom(host, uint16(p)), path, nil
+}
+
+// hostPort is an address as it stands in a URI: the zone of a link-local
+// address means something on this host only.
+func hostPort(a netip.AddrPort) string {
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()).String()
 }

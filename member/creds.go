@@ -1,0 +1,108 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/ace/groupcomm"
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// fetchWanted gets the credentials of members not known yet, and lets their
+// messages go on. A Sender ID that is no member's costs one request.
+func (g *Group) fetchWanted(ctx context.Context) error {
+	now := g.d.now()
+	g.mu.Lock()
+	l, a := g.live, &g.todo
+	if len(a.wanted) == 0 || l != nil && a.fetches.ready(now).After(now) {
+		g.mu.Unlock()
+		return nil
+	}
+	var ids [][]byte
+	for id := range a.wanted {
+		ids = append(ids, []byte(id))
+	}
+	clear(a.wanted)
+	if l != nil {
+		a.fetches.take(now)
+	}
+	g.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	// The ids are those to be added to an empty selection of roles.
+	err := g.fetchCreds(ctx, groupcomm.CredsFilter{Select: true, Include: true, IDs: ids})
+	if errors.Is(err, ErrStaleKey) {
+		return nil // a check is on its way
+	}
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		g.d.ep.CredentialReady(l.cx.Gid(), id)
+	}
+	return nil
+}
+
+// fetchPeers gets the credentials of all members that matter to the device:
+// those that answer it and those that ask it.
+func (g *Group) fetchPeers(ctx context.Context) error {
+	f := groupcomm.CredsFilter{Select: true, Include: true}
+	if r := g.roles(); r.Has(ace.RoleRequester) {
+		f.Roles = append(f.Roles, ace.RoleResponder)
+	}
+	if rec := g.record(); rec.serves() {
+		f.Roles = append(f.Roles, ace.RoleRequester)
+	}
+	err := g.fetchCreds(ctx, f)
+	if err == nil || errors.Is(err, ErrStaleKey) {
+		g.mu.Lock()
+		g.todo.peers = false
+		g.mu.Unlock()
+		return nil
+	}
+	return err
+}
+
+// fetchCreds gets credentials of other members (RFC 9594, Section 4.4). If they
+// are of another version than the device has, it missed a rekeying, and they
+// are not taken.
+func (g *Group) fetchCreds(ctx context.Context, f groupcomm.CredsFilter) error {
+	r, err := g.d.manager(ctx, gmRequest{
+		op: "credentials", code: coapmsg.FETCH, path: "ace-group/" + g.name + "/creds",
+		format: ace.ContentFormatGroupcomm, payload: (&groupcomm.CredsRequest{Filter: f}).Marshal(),
+	})
+	if errors.Is(err, errNoMember) {
+		g.recheck()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.Code != codes.Content || groupcomm.IsEmptyResult(r.Payload) {
+		return nil
+	}
+	c, err := groupcomm.ParseCredsResponse(r.Payload)
+	if err != nil {
+		return err
+	}
+	rec := g.record()
+	if c.Version != rec.Epoch.Version {
+		g.recheck()
+		return fmt.Errorf("%w: credentials are of version %d", ErrStaleKey, c.Version)
+	}
+	return g.learn(ctx, c.Peers, cose.FormatCCS)
+}
+
+// recheck has the version checked at once.
+func (g *Group) recheck() {
+	g.mu.Lock()
+	g.todo.check = true
+	g.mu.Unlock()
+	g.wake()
+}
