@@ -8,7 +8,8 @@ import (
 )
 
 // ParseDatagram reads a CoAP message as it travels in a UDP datagram
-// (RFC 7252, Section 3). Token, option values and payload alias b. A version
+// (RFC 7252, Section 3), with a token of up to MaxExtendedToken bytes (RFC 8974,
+// Section 2.1). Token, option values and payload alias b. A version
 // other than 1 is ErrVersion, every other fault ErrFormat or
 // ErrTooManyOptions; then the returned message still holds type and Message
 // ID if the first four bytes were there, so that a confirmable message can be
@@ -24,18 +25,15 @@ func ParseDatagram(b []byte) (message.Message, error) {
 	m.Type = message.Type(b[0] >> 4 & 3)
 	m.Code = codes.Code(b[1])
 	m.MessageID = int32(b[2])<<8 | int32(b[3])
-	tkl := int(b[0] & 0x0f)
-	if tkl > message.MaxTokenSize || len(b) < 4+tkl {
-		return m, fmt.Errorf("%w: token length %d", ErrFormat, tkl)
-	}
-	if m.Code == codes.Empty && len(b) > 4 {
+	if m.Code == codes.Empty && (len(b) > 4 || b[0]&0x0f != 0) {
 		return m, fmt.Errorf("%w: empty message with content", ErrFormat)
 	}
-	if tkl > 0 {
-		m.Token = b[4 : 4+tkl : 4+tkl]
+	token, rest, err := cutToken(b[0]&0x0f, b[4:])
+	if err != nil {
+		return m, err
 	}
-	var err error
-	m.Options, m.Payload, err = ParseOptions(b[4+tkl:])
+	m.Token = token
+	m.Options, m.Payload, err = ParseOptions(rest)
 	return m, err
 }
 
@@ -50,18 +48,20 @@ func AppendDatagram(dst []byte, m message.Message) ([]byte, error) {
 		return dst, fmt.Errorf("%w: message id %d", ErrValue, m.MessageID)
 	case m.Code > 0xff:
 		return dst, fmt.Errorf("%w: code %d", ErrValue, uint16(m.Code))
-	case len(m.Token) > message.MaxTokenSize:
-		return dst, fmt.Errorf("%w: token of %d bytes", ErrValue, len(m.Token))
 	case m.Code == codes.Empty && len(m.Token)+len(m.Options)+len(m.Payload) > 0:
 		return dst, fmt.Errorf("%w: empty message with content", ErrValue)
+	}
+	if err := checkToken(m.Token); err != nil {
+		return dst, err
 	}
 	if err := checkOptions(m.Options); err != nil {
 		return dst, err
 	}
+	tkl, ext := tokenField(len(m.Token))
 	if dst == nil {
-		dst = make([]byte, 0, 4+len(m.Token)+sizeOptions(m.Options, m.Payload))
+		dst = make([]byte, 0, 4+ext+len(m.Token)+sizeOptions(m.Options, m.Payload))
 	}
-	dst = append(dst, 1<<6|byte(m.Type)<<4|byte(len(m.Token)), byte(m.Code), byte(m.MessageID>>8), byte(m.MessageID))
-	dst = append(dst, m.Token...)
+	dst = append(dst, 1<<6|byte(m.Type)<<4|tkl, byte(m.Code), byte(m.MessageID>>8), byte(m.MessageID))
+	dst = appendToken(dst, m.Token)
 	return AppendOptions(dst, m.Options, m.Payload), nil
 }
