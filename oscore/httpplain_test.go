@@ -155,6 +155,7 @@ func TestPlainResponses(t *testing.T) {
 		"an unknown media type":  {Status: 200, Header: fields{"Content-Type": {"text/html"}}, Body: []byte("x")},
 		"a trailing encoding":    {Status: 200, Header: fields{"Content-Encoding": {"gzip"}}, Body: []byte("x")},
 		"a 204 with body":        {Status: 204, Body: []byte("x")},
+		"no status at all":       {Status: 0},
 		"too many options":       {Status: 201, Header: fields{"Location": {strings.Repeat("/a", 64)}, "Etag": {`"01"`}}},
 	} {
 		t.Run("OS-11.4-1 no counterpart: "+name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func codeOf(status int, method codes.Code, body bool) (codes.Code, error) {
 			c = codes.Changed
 		}
 	}
-	if statusOf(c, method, body) != status {
+	if c == 0 || statusOf(c, method, body) != status {
 		return 0, fmt.Errorf("%w: status %d of a request with code %s", ErrHTTP, status, coapmsg.CodeString(method))
 	}
 	return c, nil

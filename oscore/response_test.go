@@ -135,8 +135,9 @@ func TestUnprotectResponse(t *testing.T) {
 		cx, sx := request(t, client, server, get())
 		a := respond(t, server, sx, content("a"), ResponseOptions{})
 		b := respond(t, server, sx, content("b"), ResponseOptions{})
+		c := respond(t, server, sx, content("c"), ResponseOptions{})
 		equal(t, must(client.UnprotectResponse(b, cx))(t), content("b"))
-		for _, m := range []message.Message{a, b} {
+		for _, m := range []message.Message{a, b, c} {
 			_, err := client.UnprotectResponse(m, cx)
 			wantErr(t, err, ErrReplay)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -110,7 +111,28 @@ func TestSequence(t *testing.T) {
 	t.Run("an empty block", func(t *testing.T) {
 		wantErr(t, NewSequence(0).Reserve(ctx, new(memoryStore), 0), ErrParams)
 	})
-	t.Run("OS-7.2-2 no number twice under concurrency", func(t *testing.T) {
+	t.Run("OS-7.2-2 no number twice for those who ask at the same time", func(t *testing.T) {
+		// Many rounds, so that they meet on a busy machine too.
+		const rounds, workers, each = 100, 4, 25_000
+		for range rounds {
+			s := NewEphemeralSequence()
+			taken := make([]atomic.Bool, workers*each)
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for range each {
+						n, err := s.Next()
+						if err != nil || n >= workers*each || taken[n].Swap(true) {
+							t.Errorf("%d %v", n, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		}
+	})
+	t.Run("OS-7.2-2 no number twice while blocks are reserved", func(t *testing.T) {
 		const workers, each = 8, 500
 		s, st := NewSequence(0), new(memoryStore)
 		var mu sync.Mutex
