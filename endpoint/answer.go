@@ -122,7 +122,7 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 		if f.con {
 			resp.Type = message.Confirmable
 		}
-		key = transmissionKey{f.d.from, e.transmit.messageID(f.d.from)}
+		key = transmissionKey{f.d.remote(), e.transmit.messageID(f.d.remote())}
 		resp.MessageID = int32(key.mid)
 	}
 	data, err := coapmsg.AppendDatagram(nil, resp)

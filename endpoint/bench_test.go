@@ -64,6 +64,6 @@ func BenchmarkServeOSCORE(b *testing.B) {
 		d.data = r
 		e.receive(d)
 		e.serve(<-e.queue)
-		e.busy.leave(d.from)
+		e.busy.leave(d.remote())
 	}
 }

@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -48,21 +47,12 @@ func newDedup(entries, bytes int, con, non time.Duration) *dedup {
 }
 
 // key hashes what tells one request from another.
-func (d *dedup) key(from, to netip.AddrPort, data []byte) uint64 {
+func (d *dedup) key(in *datagram) uint64 {
 	var h maphash.Hash
 	h.SetSeed(d.seed)
-	writeAddr(&h, from)
-	writeAddr(&h, to)
-	h.Write(data)
+	in.writeTo(&h)
+	h.Write(in.data)
 	return h.Sum64()
-}
-
-func writeAddr(h *maphash.Hash, a netip.AddrPort) {
-	b := a.Addr().As16()
-	h.Write(b[:])
-	h.WriteByte(byte(a.Port() >> 8))
-	h.WriteByte(byte(a.Port()))
-	h.WriteString(a.Addr().Zone())
 }
 
 // begin registers f as in work. If the request is in work already it returns

@@ -25,7 +25,7 @@ const tokenSize = 8
 // exchange is a request of this endpoint that may get responses.
 type exchange struct {
 	token  [tokenSize]byte
-	to     netip.AddrPort
+	to     remote
 	multi  bool
 	opener ResponseOpener // nil for a plain request
 	ch     chan arrival
@@ -81,7 +81,7 @@ func (t *tokenTable) remove(x *exchange) {
 // find returns the exchange that a response with this token from this address
 // belongs to. A response to a group request may come from anywhere
 // (draft-ietf-core-groupcomm-bis, Section 3.1.4).
-func (t *tokenTable) find(token []byte, from netip.AddrPort) *exchange {
+func (t *tokenTable) find(token []byte, from remote) *exchange {
 	if len(token) != tokenSize {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		e.drop(DropUnexpected)
 		return
 	}
-	key := e.dedup.key(d.from, d.to, d.data)
+	key := e.dedup.key(&d)
 	now := e.cfg.Clock.Now()
 	if e.recent.has(key, now) {
 		e.drop(DropDuplicate)
@@ -110,11 +110,11 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		}
 		return
 	}
-	if h.typ == message.Acknowledgement && !e.transmit.settle(d.from, h.mid, false) {
+	if h.typ == message.Acknowledgement && !e.transmit.settle(d.remote(), h.mid, false) {
 		e.drop(DropUnexpected)
 		return
 	}
-	x := e.tokens.find(h.token, d.from)
+	x := e.tokens.find(h.token, d.remote())
 	if x == nil {
 		e.drop(DropUnexpected)
 		if h.typ == message.Confirmable {
@@ -144,21 +144,21 @@ func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
 		return nil, err
 	}
 	multi := r.To.Addr().IsMulticast()
-	x := &exchange{to: r.To, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1)}
+	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1)}
 	if multi {
 		x.ch = make(chan arrival, e.cfg.ResponseQueue)
 	} else {
 		x.ch = make(chan arrival, unicastQueue)
 	}
-	if err := e.nstart.enter(ctx, e.ctx, r.To); err != nil {
+	if err := e.nstart.enter(ctx, e.ctx, x.to); err != nil {
 		return nil, err
 	}
 	if err := e.probe(r, m); err != nil {
-		e.nstart.leave(r.To)
+		e.nstart.leave(x.to)
 		return nil, err
 	}
 	if err := e.tokens.add(x, e.cfg.Rand); err != nil {
-		e.nstart.leave(r.To)
+		e.nstart.leave(x.to)
 		return nil, err
 	}
 	if err := e.transmitRequest(r, x, m); err != nil {
@@ -178,7 +178,7 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 			return fmt.Errorf("protect request: %w", err)
 		}
 	}
-	x.key = transmissionKey{r.To, e.transmit.messageID(r.To)}
+	x.key = transmissionKey{x.to, e.transmit.messageID(x.to)}
 	m.Token, m.MessageID, m.Type = x.token[:], int32(x.key.mid), message.NonConfirmable
 	if confirmable := r.confirmable(); confirmable {
 		m.Type = message.Confirmable
@@ -271,7 +271,7 @@ func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
 		}
 	}
 	peer.Addr = a.from
-	e.prober.answered(x.to)
+	e.prober.answered(x.to.addr)
 	return &Response{
 		Code: m.Code, Options: coapmsg.IgnoreElective(m.Options), Payload: m.Payload,
 		Peer: peer, Received: a.at, Bytes: len(a.data),

@@ -67,17 +67,21 @@ func TestDedupKeys(t *testing.T) {
 	d := newDedup(1, 1, 1, 1)
 	a, b := netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.1:2")
 	z1, z2 := netip.MustParseAddrPort("[fe80::1%eth0]:1"), netip.MustParseAddrPort("[fe80::1%eth1]:1")
+	s1, s2 := &socket{}, &socket{id: 1}
+	key := func(d *dedup, from, to netip.AddrPort, s *socket, data string) uint64 {
+		return d.key(&datagram{data: []byte(data), from: from, to: to, sock: s})
+	}
 	keys := map[uint64]bool{}
 	for _, k := range []uint64{
-		d.key(a, b, []byte("x")), d.key(b, a, []byte("x")), d.key(a, a, []byte("x")), d.key(a, b, []byte("y")),
-		d.key(z1, a, []byte("x")), d.key(z2, a, []byte("x")),
+		key(d, a, b, s1, "x"), key(d, b, a, s1, "x"), key(d, a, a, s1, "x"), key(d, a, b, s1, "y"),
+		key(d, z1, a, s1, "x"), key(d, z2, a, s1, "x"), key(d, a, b, s2, "x"),
 	} {
 		keys[k] = true
 	}
-	if len(keys) != 6 || !keys[d.key(a, b, []byte("x"))] {
+	if len(keys) != 7 || !keys[key(d, a, b, s1, "x")] {
 		t.Fatal("keys do not tell requests apart")
 	}
-	if newDedup(1, 1, 1, 1).key(a, b, []byte("x")) == d.key(a, b, []byte("x")) {
+	if key(newDedup(1, 1, 1, 1), a, b, s1, "x") == key(d, a, b, s1, "x") {
 		t.Fatal("keys can be foreseen")
 	}
 }

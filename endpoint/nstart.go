@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 )
 
@@ -12,7 +11,7 @@ import (
 type gate struct {
 	mu    sync.Mutex
 	limit int
-	peers map[netip.AddrPort]*gatePeer
+	peers map[remote]*gatePeer
 }
 
 type gatePeer struct {
@@ -21,11 +20,11 @@ type gatePeer struct {
 }
 
 func newGate(limit int) *gate {
-	return &gate{limit: limit, peers: make(map[netip.AddrPort]*gatePeer)}
+	return &gate{limit: limit, peers: make(map[remote]*gatePeer)}
 }
 
 // enter waits for a place.
-func (g *gate) enter(ctx, closing context.Context, to netip.AddrPort) error {
+func (g *gate) enter(ctx, closing context.Context, to remote) error {
 	g.mu.Lock()
 	p := g.peers[to]
 	if p == nil {
@@ -53,7 +52,7 @@ func (g *gate) enter(ctx, closing context.Context, to netip.AddrPort) error {
 }
 
 // giveUp leaves the queue, or passes on a place that was given meanwhile.
-func (g *gate) giveUp(to netip.AddrPort, p *gatePeer, turn chan struct{}) {
+func (g *gate) giveUp(to remote, p *gatePeer, turn chan struct{}) {
 	g.mu.Lock()
 	for i, w := range p.waiting {
 		if w == turn {
@@ -67,7 +66,7 @@ func (g *gate) giveUp(to netip.AddrPort, p *gatePeer, turn chan struct{}) {
 }
 
 // leave gives a place back, to whoever waits longest.
-func (g *gate) leave(to netip.AddrPort) {
+func (g *gate) leave(to remote) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := g.peers[to]

@@ -123,7 +123,7 @@ func (e *Endpoint) receive(d datagram) {
 func (e *Endpoint) receiveEmpty(d datagram, h header) {
 	switch h.typ {
 	case message.Acknowledgement, message.Reset:
-		if d.sock.group || !e.transmit.settle(d.from, h.mid, h.typ == message.Reset) {
+		if d.sock.group || !e.transmit.settle(d.remote(), h.mid, h.typ == message.Reset) {
 			e.drop(DropUnexpected)
 		}
 	case message.Confirmable:
@@ -144,7 +144,7 @@ func (e *Endpoint) receiveRequest(d datagram, h header) {
 	case d.sock.group && h.typ == message.Confirmable:
 		e.drop(DropMulticastCON) // RFC 7252, Section 8.1
 		return
-	case !e.busy.enter(d.from):
+	case !e.busy.enter(d.remote()):
 		e.drop(DropPeerBusy)
 		return
 	}
@@ -152,7 +152,7 @@ func (e *Endpoint) receiveRequest(d datagram, h header) {
 	select {
 	case e.queue <- d:
 	default:
-		e.busy.leave(d.from)
+		e.busy.leave(d.remote())
 		e.drop(DropQueueFull)
 	}
 }
@@ -184,24 +184,24 @@ func (e *Endpoint) answerAddr(d datagram) netip.Addr {
 // entries only for those, and so no more than queue and workers together.
 type perPeer struct {
 	mu    sync.Mutex
-	n     map[netip.AddrPort]int
+	n     map[remote]int
 	limit int
 }
 
-func (p *perPeer) enter(a netip.AddrPort) bool {
+func (p *perPeer) enter(a remote) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.n[a] >= p.limit {
 		return false
 	}
 	if p.n == nil {
-		p.n = make(map[netip.AddrPort]int)
+		p.n = make(map[remote]int)
 	}
 	p.n[a]++
 	return true
 }
 
-func (p *perPeer) leave(a netip.AddrPort) {
+func (p *perPeer) leave(a remote) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.n[a]--; p.n[a] <= 0 {

@@ -61,7 +61,7 @@ func (e *Endpoint) work() {
 		select {
 		case d := <-e.queue:
 			e.serve(d)
-			e.busy.leave(d.from)
+			e.busy.leave(d.remote())
 		case again := <-e.parked.resume:
 			again()
 		case <-e.ctx.Done():
@@ -82,7 +82,7 @@ func (e *Endpoint) serve(d datagram) {
 	}
 	f := &inflight{
 		d: d, mid: uint16(m.MessageID), con: m.Type == message.Confirmable, token: m.Token,
-		key: e.dedup.key(d.from, d.to, d.data),
+		key: e.dedup.key(&d),
 	}
 	now := e.cfg.Clock.Now()
 	if other, answer, served := e.dedup.begin(f, now); other != nil || served {

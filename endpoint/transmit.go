@@ -30,7 +30,7 @@ type transmissions struct {
 }
 
 type transmissionKey struct {
-	to  netip.AddrPort
+	to  remote
 	mid uint16
 }
 
@@ -52,7 +52,7 @@ func newTransmissions(e *Endpoint, first uint16) *transmissions {
 
 // messageID takes the next Message ID that no pending message to the same peer
 // uses. Message IDs count up from a random start (RFC 7252, Section 4.4).
-func (t *transmissions) messageID(to netip.AddrPort) uint16 {
+func (t *transmissions) messageID(to remote) uint16 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for range 1 << 16 {
@@ -85,7 +85,7 @@ func (t *transmissions) start(x *transmission, confirmable bool) {
 		x.timer = e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
 	}
 	t.mu.Unlock()
-	e.send(x.sock, x.data, x.key.to, x.from)
+	e.send(x.sock, x.data, x.key.to.addr, x.from)
 }
 
 // expire sends again or gives up.
@@ -105,12 +105,12 @@ func (t *transmissions) expire(x *transmission) {
 	x.timeout *= 2
 	x.timer = t.e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
 	t.mu.Unlock()
-	t.e.send(x.sock, x.data, x.key.to, x.from)
+	t.e.send(x.sock, x.data, x.key.to.addr, x.from)
 }
 
 // settle ends the transmission that an ACK or a Reset belongs to. It reports
 // whether there was one.
-func (t *transmissions) settle(from netip.AddrPort, mid uint16, reset bool) bool {
+func (t *transmissions) settle(from remote, mid uint16, reset bool) bool {
 	t.mu.Lock()
 	x := t.take(transmissionKey{from, mid})
 	t.mu.Unlock()

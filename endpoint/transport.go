@@ -38,6 +38,8 @@ type socket struct {
 	Transport
 	local netip.AddrPort
 	group bool
+	conn  *connection // what a connection is beyond a socket; nil for UDP
+	id    uint64      // of a connection, never used again; 0 for UDP
 }
 
 // MulticastGroup is a CoAP group: the address and port that requests to it are
