@@ -20,7 +20,8 @@
 // [PrivateKey.Secret].
 //
 // Public keys are judged once, when they are parsed: points that are not on their
-// curve, of small order, or encoded in more than one way are refused there, so
-// that verification and key agreement need not ask again. Credentials are only read:
+// curve, of small order, or, but for X25519 and X448, encoded in more than one way
+// are refused there, so that verification and key agreement need not ask again.
+// Credentials are only read:
 // nothing here verifies an issuer, a chain or a time.
 package cose

@@ -104,11 +104,7 @@ func TestX448Vectors(t *testing.T) {
 	t.Run("points of small order are refused", func(t *testing.T) {
 		minusOne := unhex(t, "fe"+string(bytes.Repeat([]byte("ff"), 27))+"fe"+string(bytes.Repeat([]byte("ff"), 27)))
 		for _, u := range [][]byte{make([]byte, 56), append([]byte{1}, make([]byte, 55)...), minusOne} {
-			p, err := NewPublicKey(CurveX448, u, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if z, err := newKey(t, CurveX448, 1).ECDH(p); !errors.Is(err, ErrKey) || z != nil {
+			if k, err := NewPublicKey(CurveX448, u, nil); !errors.Is(err, ErrKey) || k != nil {
 				t.Errorf("%x: %v", u, err)
 			}
 		}

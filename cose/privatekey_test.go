@@ -129,11 +129,7 @@ func TestECDHRules(t *testing.T) {
 			"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
 			"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 		} {
-			p, err := NewPublicKey(CurveX25519, unhex(t, u), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if z, err := newKey(t, CurveX25519, 1).ECDH(p); !errors.Is(err, ErrKey) || z != nil {
+			if k, err := NewPublicKey(CurveX25519, unhex(t, u), nil); !errors.Is(err, ErrKey) || k != nil {
 				t.Errorf("%s: %v", u, err)
 			}
 		}

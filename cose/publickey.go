@@ -33,8 +33,8 @@ type PublicKey struct {
 // RFC 8032 for Ed25519 (32 bytes) and Ed448 (57 bytes), that of RFC 7748 for X25519
 // (32 bytes) and X448 (56 bytes).
 //
-// Errors: ErrUnsupportedKey; ErrKey for a wrong size, a point off its curve, and for
-// Ed25519 and Ed448 also for y >= p, y = 1, y = -1 and points of small order.
+// Errors: ErrUnsupportedKey; ErrKey for a wrong size, a point off its curve or of
+// small order, and for Ed25519 and Ed448 also for y >= p, y = 1 and y = -1.
 func NewPublicKey(crv Curve, x, y []byte) (*PublicKey, error) {
 	k := &PublicKey{crv: crv, x: bytes.Clone(x), y: bytes.Clone(y)}
 	if err := k.check(); err != nil {
@@ -73,21 +73,45 @@ func (k *PublicKey) check() (err error) {
 }
 
 func (k *PublicKey) checkOKP() (err error) {
-	u := k.x
 	switch k.crv {
 	case CurveX448:
-		k.x448 = (*x448.Key)(bytes.Clone(u))
-		return nil
+		k.x448 = (*x448.Key)(bytes.Clone(k.x))
+		return k.probe()
 	case CurveEd448:
 		k.x448, err = mapEd448(k.x)
 		return err
-	case CurveEd25519:
-		if u, err = mapEd25519(k.x); err != nil {
-			return err
+	case CurveX25519:
+		if k.ecdh, err = ecdh.X25519().NewPublicKey(k.x); err != nil {
+			return fmt.Errorf("%w: %w", ErrKey, err)
 		}
+		return k.probe()
+	}
+	u, err := mapEd25519(k.x)
+	if err != nil {
+		return err
 	}
 	if k.ecdh, err = ecdh.X25519().NewPublicKey(u); err != nil {
 		return fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return nil
+}
+
+// probe refuses Montgomery keys of small order, with which every shared secret is
+// zero (RFC 7748, Section 6): one made with any private key shows it.
+func (k *PublicKey) probe() error {
+	if k.crv == CurveX448 {
+		var z x448.Key
+		if !x448.Shared(&z, &x448.Key{1}, k.x448) {
+			return fmt.Errorf("%w: X448 point of small order", ErrKey)
+		}
+		return nil
+	}
+	own, err := ecdh.X25519().NewPrivateKey(make([]byte, 32))
+	if err != nil {
+		return fmt.Errorf("cose: %w", err)
+	}
+	if _, err := own.ECDH(k.ecdh); err != nil {
+		return fmt.Errorf("%w: X25519 point of small order", ErrKey)
 	}
 	return nil
 }

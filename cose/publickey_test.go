@@ -225,7 +225,7 @@ func FuzzParsePublicKey(f *testing.F) {
 			t.Fatalf("%x becomes %x: %v", b, again, err)
 		}
 		// every key that is taken can agree and refuses a signature of zeros
-		if _, err := newKey(t, k.Curve(), 7).ECDH(k); err != nil && k.Curve() != CurveX25519 && k.Curve() != CurveX448 {
+		if _, err := newKey(t, k.Curve(), 7).ECDH(k); err != nil {
 			t.Fatalf("no agreement with %x: %v", b, err)
 		}
 		for _, alg := range []Algorithm{AlgEdDSA, AlgES256, AlgES384, AlgES512} {

@@ -37,17 +37,23 @@ func (c *Credential) parseX509(raw []byte) error {
 			return err
 		}
 	}
-	for _, der := range certs {
-		if err := checkCertificate(der); err != nil {
+	var spki []byte
+	for i, der := range certs {
+		info, err := publicKeyInfo(der)
+		if err != nil {
 			return err
 		}
+		if i == first {
+			spki = info
+		}
+	}
+	var err error
+	if c.pub, err = parseSPKI(spki); err != nil { // crypto/x509 would not say which fault it is
+		return err
 	}
 	cert, err := x509.ParseCertificate(certs[first])
 	if err != nil {
 		return fmt.Errorf("%w: %w", cborx.ErrMalformed, err)
-	}
-	if c.pub, err = parseSPKI(cert.RawSubjectPublicKeyInfo); err != nil {
-		return err
 	}
 	c.pub.restrict(cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageDigitalSignature != 0)
 	c.raw = certs[first]
@@ -59,22 +65,23 @@ func (c *Credential) parseX509(raw []byte) error {
 	return nil
 }
 
-// checkCertificate checks the outline of a certificate (RFC 5280, Section 4.1), which
-// is all that is asked of an issuer's. crypto/x509 would let unknown elements pass,
-// and with them hide the extensions.
-func checkCertificate(der []byte) error {
+// publicKeyInfo checks the outline of a certificate (RFC 5280, Section 4.1), which is
+// all that is asked of an issuer's, and returns its SubjectPublicKeyInfo. crypto/x509
+// would let unknown elements pass, and with them hide the extensions.
+func publicKeyInfo(der []byte) ([]byte, error) {
 	in := cryptobyte.String(der)
-	var cert, tbs cryptobyte.String
+	var cert, tbs, spki cryptobyte.String
 	ok := in.ReadASN1(&cert, tags.SEQUENCE) && in.Empty() &&
 		cert.ReadASN1(&tbs, tags.SEQUENCE) && cert.SkipASN1(tags.SEQUENCE) && cert.SkipASN1(tags.BIT_STRING) && cert.Empty() &&
 		tbs.SkipOptionalASN1(tags.Tag(0).Constructed().ContextSpecific()) && tbs.SkipASN1(tags.INTEGER)
-	for range 5 { // signature algorithm, issuer, validity, subject, public key
+	for range 4 { // signature algorithm, issuer, validity, subject
 		ok = ok && tbs.SkipASN1(tags.SEQUENCE)
 	}
-	ok = ok && tbs.SkipOptionalASN1(tags.Tag(1).ContextSpecific()) && tbs.SkipOptionalASN1(tags.Tag(2).ContextSpecific()) &&
+	ok = ok && tbs.ReadASN1Element(&spki, tags.SEQUENCE) &&
+		tbs.SkipOptionalASN1(tags.Tag(1).ContextSpecific()) && tbs.SkipOptionalASN1(tags.Tag(2).ContextSpecific()) &&
 		tbs.SkipOptionalASN1(tags.Tag(3).Constructed().ContextSpecific()) && tbs.Empty()
 	if !ok {
-		return fmt.Errorf("%w: not a certificate in DER", cborx.ErrMalformed)
+		return nil, fmt.Errorf("%w: not a certificate in DER", cborx.ErrMalformed)
 	}
-	return nil
+	return spki, nil
 }
