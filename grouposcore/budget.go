@@ -24,16 +24,29 @@ const (
 // never limited, so nobody can silence a member by abusing its kid, except from
 // the member's own prefix.
 //
+// A message that verified under an invalid Replay Window may be an old one that
+// somebody repeats from anywhere. It frees its source from the limit of the kid,
+// so that the member gets its challenge answered, but not from its own.
+//
 //	if !budget.Allow(gid, kid, from, now) { drop silently, count }
 //	_, _, _, err := group.UnprotectRequest(m, now)
 //	budget.Report(gid, kid, from, now, err)
+//	…and after ConfirmFresh once more, with nil…
 //
 // It is safe for concurrent use.
 type FailureBudget struct {
 	mu      sync.Mutex
 	rate    float64
 	buckets map[budgetKey]*bucket
-	trusted map[netip.Prefix]time.Time
+	trusted map[netip.Prefix]trust
+	swept   time.Time // when trusted was cleaned last
+	open    time.Time // until then nobody is limited: more sources verified than are remembered
+}
+
+// trust is what a source earned by messages that verified.
+type trust struct {
+	until      time.Time // for messages known to be fresh or new
+	maybeUntil time.Time // for messages that may be old ones
 }
 
 // budgetKey is a (Gid, kid), or a source prefix.
@@ -55,7 +68,7 @@ func NewFailureBudget(perSecond int) *FailureBudget {
 		perSecond = DefaultFailuresPerSecond
 	}
 	return &FailureBudget{
-		rate: float64(perSecond), buckets: make(map[budgetKey]*bucket), trusted: make(map[netip.Prefix]time.Time),
+		rate: float64(perSecond), buckets: make(map[budgetKey]*bucket), trusted: make(map[netip.Prefix]trust),
 	}
 }
 
@@ -80,10 +93,10 @@ func (b *FailureBudget) Allow(gid, kid []byte, from netip.Addr, now time.Time) b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	src := Source(from)
-	if now.Before(b.trusted[src]) {
+	if now.Before(b.open) {
 		return true
 	}
-	for _, k := range []budgetKey{{gid: string(gid), kid: string(kid)}, {source: src}} {
+	for _, k := range b.limits(gid, kid, src, now) {
 		if e := b.buckets[k]; e != nil && b.refill(e, now) < 1 {
 			return false
 		}
@@ -91,21 +104,36 @@ func (b *FailureBudget) Allow(gid, kid []byte, from netip.Addr, now time.Time) b
 	return true
 }
 
-// Report tells how a message ended: nil or ErrWindowInvalid that it verified,
-// ErrDecryption that it did not. Other errors are cheap and do not count.
+// limits lists the buckets that apply to a message.
+func (b *FailureBudget) limits(gid, kid []byte, src netip.Prefix, now time.Time) []budgetKey {
+	t := b.trusted[src]
+	switch {
+	case now.Before(t.until):
+		return nil
+	case now.Before(t.maybeUntil):
+		return []budgetKey{{source: src}}
+	}
+	return []budgetKey{{gid: string(gid), kid: string(kid)}, {source: src}}
+}
+
+// Report tells how a message ended: nil, ErrNotFresh or ErrWindowInvalid that it
+// verified, ErrDecryption that it did not. Other errors are cheap and do not
+// count.
 func (b *FailureBudget) Report(gid, kid []byte, from netip.Addr, now time.Time, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	src := Source(from)
-	if verified(err) {
-		b.forget(now)
-		b.trusted[src] = now.Add(trustedFor)
+	switch {
+	case err == nil || errors.Is(err, ErrNotFresh):
+		b.trust(src, now, func(t *trust) { t.until = now.Add(trustedFor) })
+		return
+	case errors.Is(err, ErrWindowInvalid):
+		b.trust(src, now, func(t *trust) { t.maybeUntil = now.Add(trustedFor) })
+		return
+	case Cause(err) == "":
 		return
 	}
-	if Cause(err) == "" || now.Before(b.trusted[src]) {
-		return
-	}
-	for _, k := range []budgetKey{{gid: string(gid), kid: string(kid)}, {source: src}} {
+	for _, k := range b.limits(gid, kid, src, now) {
 		e := b.buckets[k]
 		if e == nil {
 			b.forget(now)
@@ -117,8 +145,34 @@ func (b *FailureBudget) Report(gid, kid []byte, from netip.Addr, now time.Time, 
 	}
 }
 
-// verified reports whether countersignature and tag were good.
-func verified(err error) bool { return err == nil || errors.Is(err, ErrWindowInvalid) }
+// trust notes that a source had a message verified. If so many did within the
+// last minute that the table is full, nobody is limited for another: the limit
+// may fail, but never at the cost of a source that verified.
+func (b *FailureBudget) trust(src netip.Prefix, now time.Time, earn func(*trust)) {
+	t, known := b.trusted[src]
+	if !known && len(b.trusted) >= maxBuckets {
+		b.sweep(now)
+		if len(b.trusted) >= maxBuckets {
+			b.open = now.Add(trustedFor)
+			return
+		}
+	}
+	earn(&t)
+	b.trusted[src] = t
+}
+
+// sweep forgets the sources whose trust is over, once a second at most.
+func (b *FailureBudget) sweep(now time.Time) {
+	if now.Sub(b.swept) < time.Second {
+		return
+	}
+	b.swept = now
+	for k, t := range b.trusted {
+		if !now.Before(t.until) && !now.Before(t.maybeUntil) {
+			delete(b.trusted, k)
+		}
+	}
+}
 
 // refill adds what the time since the last failure is worth.
 func (b *FailureBudget) refill(e *bucket, now time.Time) float64 {
@@ -129,26 +183,21 @@ func (b *FailureBudget) refill(e *bucket, now time.Time) float64 {
 	return e.left
 }
 
-// forget keeps the tables bounded: when one is full, whatever says nothing any
-// more goes, and then any until it is half empty, so that this is rare.
+// forget keeps the buckets bounded: when there are too many, the full ones go,
+// which say nothing, and then any until half are left, so that this is rare.
 func (b *FailureBudget) forget(now time.Time) {
-	shrink(b.buckets, func(e *bucket) bool { return b.refill(e, now) >= b.rate })
-	shrink(b.trusted, func(until time.Time) bool { return !now.Before(until) })
-}
-
-func shrink[K comparable, V any](m map[K]V, idle func(V) bool) {
-	if len(m) < maxBuckets {
+	if len(b.buckets) < maxBuckets {
 		return
 	}
-	for k, v := range m {
-		if idle(v) {
-			delete(m, k)
+	for k, e := range b.buckets {
+		if b.refill(e, now) >= b.rate {
+			delete(b.buckets, k)
 		}
 	}
-	for k := range m {
-		if len(m) <= maxBuckets/2 {
+	for k := range b.buckets {
+		if len(b.buckets) <= maxBuckets/2 {
 			break
 		}
-		delete(m, k)
+		delete(b.buckets, k)
 	}
 }

@@ -62,11 +62,47 @@ func TestFailureBudget(t *testing.T) {
 			t.Fatal("allowed after the minute")
 		}
 	})
-	t.Run("a verified message under an invalid window counts as verified", func(t *testing.T) {
-		b := NewFailureBudget(1)
+	t.Run("a message that verified under an invalid window frees from the sender's limit, not from the source's", func(t *testing.T) {
+		b := NewFailureBudget(5)
 		b.Report(gid, kid, good, noon, ErrWindowInvalid)
+		spend(b, 5, kid, evil, noon)
+		if n := spend(b, 50, kid, good, noon); n != 5 {
+			t.Fatalf("%d allowed", n)
+		}
+		b.Report(gid, kid, good, noon, nil) // the challenge was answered
+		if n := spend(b, 50, kid, good, noon); n != 50 {
+			t.Fatalf("%d allowed", n)
+		}
+	})
+	t.Run("a client that has to show its freshness did verify", func(t *testing.T) {
+		b := NewFailureBudget(1)
+		b.Report(gid, kid, good, noon, ErrNotFresh)
 		if n := spend(b, 9, kid, good, noon); n != 9 {
 			t.Fatalf("%d allowed", n)
+		}
+	})
+	t.Run("more sources that verified than are remembered: none is limited", func(t *testing.T) {
+		b := NewFailureBudget(1)
+		from := func(i uint32) netip.Addr { return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, i))) }
+		for i := range uint32(maxBuckets + 5) {
+			b.Report(gid, kid, from(i), noon, nil)
+		}
+		for i := range uint32(maxBuckets + 5) {
+			b.Report(gid, kid, evil, noon, errSignature)
+			if !b.Allow(gid, kid, from(i), noon.Add(59*time.Second)) {
+				t.Fatalf("source %d is limited", i)
+			}
+		}
+		later := noon.Add(2 * time.Minute)
+		for range 3 {
+			b.Report(gid, kid, evil, later, errSignature)
+		}
+		if b.Allow(gid, kid, evil, later) {
+			t.Fatal("nobody is limited any more")
+		}
+		b.Report(gid, kid, good, later, nil)
+		if len(b.trusted) != 1 || !b.Allow(gid, kid, good, later) {
+			t.Fatalf("%d sources remembered", len(b.trusted))
 		}
 	})
 	t.Run("cheap errors do not count", func(t *testing.T) {

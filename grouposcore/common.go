@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/cborx"
@@ -30,6 +31,7 @@ type common struct {
 	aadHead, aadTail []byte
 	creds            CredentialSource
 	peers            *table
+	agreed           atomic.Pointer[agreements]
 	scratch          sync.Pool
 }
 
@@ -45,6 +47,9 @@ func newCommon(p Params, creds CredentialSource) (*common, error) {
 	if p.MaxRecipients == 0 {
 		p.MaxRecipients = defaultMaxRecipients
 	}
+	if p.MaxSharedSecrets == 0 {
+		p.MaxSharedSecrets = defaultMaxSharedSecrets
+	}
 	c := &common{
 		params: p, hkdf: p.hkdf(), gid: p.Gid, creds: creds,
 		aadHead: aadHead(&p),
@@ -52,6 +57,7 @@ func newCommon(p Params, creds CredentialSource) (*common, error) {
 		peers:   newTable(p.MaxRecipients, p.WindowsLost, p.OnDelete),
 	}
 	c.scratch.New = func() any { return new(scratch) }
+	c.agreed.Store(newAgreements(p.MaxSharedSecrets))
 	_, ivLen := p.nonceSizes()
 	iv, err := c.derive([]byte{}, p.keyAlgorithm(), "IV", ivLen)
 	if err != nil {

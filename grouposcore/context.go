@@ -16,12 +16,14 @@ type sender struct {
 	id       []byte
 	cred     *cose.Credential
 	credItem []byte // cred as a CBOR byte string
+	keyID    string
 	priv     *cose.PrivateKey
 	key      secret.Bytes // Sender Key; salt of the pairwise ones
 	enc      cipher.AEAD  // Sender Key in the Group Encryption Algorithm, or nil
 	sigLen   int
 	seq      *oscore.Sequence
-	renewed  bool // not the first Sender ID under this Gid
+	renewed  bool   // not the first Sender ID under this Gid
+	born     uint64 // how many Recipient Contexts had been deleted when it was derived
 }
 
 // Context is one Security Context of a group: the Common Context of one Gid,
@@ -68,7 +70,7 @@ func (c *common) newSender(id Identity, seq *oscore.Sequence) (*sender, error) {
 	}
 	s := &sender{
 		id: append([]byte{}, id.SenderID...), cred: id.Credential, priv: id.PrivateKey, seq: seq,
-		credItem: cborx.AppendBytes(nil, id.Credential.Bytes()),
+		credItem: cborx.AppendBytes(nil, id.Credential.Bytes()), keyID: keyID(id.Credential), born: c.peers.deletions(),
 	}
 	if c.params.groupMode() {
 		n, err := id.Credential.PublicKey().SignatureSize(c.params.Signature)
@@ -94,7 +96,12 @@ func (c *common) newSender(id Identity, seq *oscore.Sequence) (*sender, error) {
 // Renew returns the Context after the Group Manager gave the endpoint a new
 // Sender ID under the same Gid (Section 2.6.3.1): a new Sender Key, sequence
 // numbers of its own from seq, the same Recipient Contexts and windows. The
-// old Context must protect nothing any more.
+// pairwise keys are deleted, and made anew when they are needed (Section
+// 2.5.1). The old Context must protect nothing any more.
+//
+// Windows that are not valid remain so for requests, though Section 2.6.1.2
+// would have them valid: under the same Gid old requests can be replayed.
+// Responses to requests made from now on are delivered (ADR 34).
 func (c *Context) Renew(id Identity, seq *oscore.Sequence) (*Context, error) {
 	if id.SenderID == nil || c.self == nil {
 		return nil, fmt.Errorf("%w: renewal needs an old and a new sender id", ErrParams)
@@ -107,6 +114,7 @@ func (c *Context) Renew(id Identity, seq *oscore.Sequence) (*Context, error) {
 		return nil, err
 	}
 	self.renewed = true
+	c.peers.forgetPairwise()
 	return &Context{common: c.common, self: self}, nil
 }
 

@@ -41,7 +41,8 @@ var (
 	// ErrModeUnavailable: the message needs a mode that the group does not use,
 	// or that this endpoint cannot process (Section 6).
 	ErrModeUnavailable = errors.New("mode not available in this security context")
-	// ErrOwnSenderID: the kid is the endpoint's own Sender ID (Section 7.2).
+	// ErrOwnSenderID: the kid is the endpoint's own Sender ID, or one whose
+	// credential has the endpoint's own key (Section 7.2).
 	ErrOwnSenderID = errors.New("kid is the own sender id")
 	// ErrSilent: a silent server has no Sender Context and protects nothing
 	// (Section 1.1).
@@ -57,8 +58,12 @@ var (
 	ErrExchangeDone = errors.New("exchange accepts no further response")
 	// ErrTooManyPeers: a bound on peers in one exchange was reached.
 	ErrTooManyPeers = errors.New("too many peers")
-	// ErrStale: the peer was removed from the group.
+	// ErrStale: the peer was removed from the group, or got another credential
+	// while the message was in work.
 	ErrStale = errors.New("peer was removed from the group")
+	// ErrNotFresh: verified and no replay, but the group's policy wants the
+	// client to show first that it is fresh (Section 9, [RequireEcho]).
+	ErrNotFresh = errors.New("client has not shown to be fresh")
 	// ErrSuspended: new parameters are being installed; no processing starts
 	// until then (Section 2.6.3.2).
 	ErrSuspended = errors.New("group is being rekeyed")

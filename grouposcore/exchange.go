@@ -2,7 +2,6 @@ package grouposcore
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -47,8 +46,9 @@ type incoming struct {
 
 // clientSide is what a client keeps of an exchange (Sections 5.3.1 and 7.4).
 type clientSide struct {
-	single   bool // neither group nor Observe request: one response at most
-	observe  bool // the request registers an observation
+	since    uint64 // deletions before the own Sender Context that made the request
+	single   bool   // neither group nor Observe request: one response at most
+	observe  bool   // the request registers an observation
 	intended *peer
 	byKey    map[string]*server // servers heard, by public key
 	byKID    map[string]*server // the same, by Sender ID
@@ -76,14 +76,13 @@ type responseNumber struct {
 
 // serverSide is what a server keeps of an exchange (Section 7.2).
 type serverSide struct {
-	client   *recipient
-	self     *sender // own Sender Context when the request came
-	seq      uint64  // of the request
-	noReuse  bool    // the request's nonce must not serve a response
-	resynced bool    // ConfirmFresh accepted it
-	answered bool
-	late     cipher.AEAD // pairwise key towards the client in a later context
-	lateFor  *sender
+	client    *recipient
+	self      *sender // own Sender Context when the request came
+	seq       uint64  // of the request
+	noReuse   bool    // it came under an invalid window: its nonce must not serve a response
+	unproven  bool    // it must not be delivered before ConfirmFresh
+	confirmed bool    // ConfirmFresh accepted it
+	answered  bool
 }
 
 // Mode is how the request was protected.

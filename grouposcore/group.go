@@ -45,9 +45,15 @@ func NewGroup(current *Context) *Group {
 func (g *Group) Install(next *Context, keepOld time.Duration, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.previous, g.until = nil, time.Time{}
-	if keepOld > 0 && next.common != g.current.common {
+	g.drop()
+	if next.common != g.current.common {
+		secrets := g.current.agreed.Load()
+		secrets.next()
+		next.agreed.Store(secrets)
 		g.previous, g.until = g.current, now.Add(keepOld)
+		if keepOld <= 0 {
+			g.drop()
+		}
 	}
 	g.current, g.next, g.suspended = next, nil, false
 }
@@ -68,6 +74,7 @@ func (g *Group) Renew(c *Context) error {
 	if c.common != g.current.common {
 		return fmt.Errorf("%w: not a renewal of the current context", ErrNoContext)
 	}
+	c.peers.forgetPairwise()
 	g.current = c
 	return nil
 }
@@ -87,7 +94,10 @@ func (g *Group) Suspend() {
 func (g *Group) Leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.left, g.previous, g.next = true, nil, nil
+	g.drop()
+	g.current.peers.forgetPairwise()
+	g.current.agreed.Load().clear()
+	g.left, g.next = true, nil
 }
 
 // ready reports why nothing may be processed, if so; g.mu is held.
@@ -141,9 +151,18 @@ func (g *Group) Expire(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.previous != nil && !now.Before(g.until) {
-		g.previous, g.until = nil, time.Time{}
+		g.drop()
 	}
 	return g.previous == nil
+}
+
+// drop gives up the previous Security Context and deletes its pairwise keys;
+// g.mu is held.
+func (g *Group) drop() {
+	if g.previous != nil {
+		g.previous.peers.forgetPairwise()
+	}
+	g.previous, g.until = nil, time.Time{}
 }
 
 // PurgeStale deletes the Recipient Contexts of stale Sender IDs everywhere,
@@ -191,7 +210,7 @@ func (g *Group) UnprotectRequest(m message.Message, now time.Time) (message.Mess
 	if c == nil {
 		return message.Message{}, nil, Sender{}, ErrNoContext
 	}
-	in, x, s, err := c.UnprotectRequest(m)
+	in, x, s, err := c.unprotectRequest(m, now)
 	if x != nil {
 		x.group = g
 	}

@@ -11,6 +11,9 @@ const (
 	// defaultMaxRecipients is more than one multicast group has members in
 	// practice; at about 2 KiB each it bounds a context to some 32 MiB.
 	defaultMaxRecipients = 16384
+	// defaultMaxSharedSecrets is for those one talks to in pairwise mode, which
+	// are fewer than those one hears.
+	defaultMaxSharedSecrets = 1024
 	// maxGid: the Gid has a length of one byte in the OSCORE option, whose
 	// value has at most 255 bytes: flags, Partial IV (5) and s go off.
 	maxGid = 255 - 1 - 5 - 1

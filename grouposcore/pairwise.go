@@ -25,7 +25,7 @@ func (c *common) pairKeys(self *sender, r *recipient) (*pairKeys, error) {
 	if pair != nil && pair.self == self {
 		return pair, nil
 	}
-	shared, err := self.agree(r.cred)
+	shared, err := c.agreed.Load().of(self, r.cred, r.keyID)
 	if err != nil {
 		return nil, err
 	}
@@ -44,24 +44,15 @@ func (c *common) pairKeys(self *sender, r *recipient) (*pairKeys, error) {
 }
 
 // sendCipher derives only the Pairwise Sender Key for a peer known by its
-// credential: the key does not depend on the peer's Sender ID.
-func (c *common) sendCipher(self *sender, peer *cose.Credential) (cipher.AEAD, error) {
-	shared, err := self.agree(peer)
+// credential: the key does not depend on the peer's Sender ID. It is kept
+// nowhere, so that nothing of it outlives the Security Context.
+func (c *common) sendCipher(self *sender, r *recipient) (cipher.AEAD, error) {
+	shared, err := c.agreed.Load().of(self, r.cred, r.keyID)
 	if err != nil {
 		return nil, err
 	}
 	defer shared.Wipe()
-	return c.pairCipher(self.key, self.id, self.cred, peer, shared)
-}
-
-// agree is the cofactor Diffie-Hellman secret of both key pairs (Section
-// 2.5.1); Ed25519 keys are mapped to X25519 (Section 2.5.2.1).
-func (s *sender) agree(peer *cose.Credential) (secret.Bytes, error) {
-	z, err := s.priv.ECDH(peer.PublicKey())
-	if err != nil {
-		return nil, fmt.Errorf("%w: key agreement: %w", ErrBadCredential, err)
-	}
-	return z, nil
+	return c.pairCipher(self.key, self.id, self.cred, r.cred, shared)
 }
 
 // pairCipher is the cipher of pairKey.

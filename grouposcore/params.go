@@ -3,6 +3,7 @@ package grouposcore
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/secret"
@@ -40,9 +41,20 @@ type Params struct {
 	// Section 2.6.1.2. A server that is not to lose windows, and a client that
 	// is to hear all servers, choose it above the size of the group.
 	MaxRecipients int
+	// MaxSharedSecrets bounds the Diffie-Hellman secrets kept, about 300 bytes
+	// each, for pairwise keys after the next rekey; 0 means 1024, a negative
+	// number none. One that is not kept costs a key agreement.
+	MaxSharedSecrets int
 	// WindowsLost says that Replay Windows of this Gid existed before and are
 	// gone: all windows start invalid.
 	WindowsLost bool
+	// Freshness is what becomes of requests that may not be fresh.
+	Freshness Freshness
+	// Established is when the Security Context was, and FreshFor for how long
+	// after that any request under it is fresh enough for RequireEcho
+	// (Section 9); it is a matter of Group, which knows the time. Zero: never.
+	Established time.Time
+	FreshFor    time.Duration
 	// OnDelete, if set, is told of each Recipient Context deleted to make
 	// room, outside any lock (Section 2.6.1.2).
 	OnDelete func(recipientID []byte)
@@ -122,6 +134,9 @@ func (p *Params) Validate() error {
 	if p.Countersign != cose.CountersignFive && p.Countersign != cose.CountersignFour {
 		bad("countersign form %d", p.Countersign)
 	}
+	if p.Freshness > Refuse {
+		bad("%v", p.Freshness)
+	}
 	return errors.Join(errs...)
 }
 
@@ -183,6 +198,9 @@ func (p *Params) checkIdentity(id Identity) error {
 		}
 		if !p.groupMode() {
 			return fmt.Errorf("%w: silent server in a group without group mode", ErrParams)
+		}
+		if p.Freshness == RequireEcho {
+			return fmt.Errorf("%w: a silent server cannot ask for an echo", ErrParams)
 		}
 		return nil
 	}

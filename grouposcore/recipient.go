@@ -1,7 +1,6 @@
 package grouposcore
 
 import (
-	"bytes"
 	"crypto/cipher"
 	"fmt"
 	"sync"
@@ -28,7 +27,9 @@ type recipient struct {
 	removed atomic.Bool // deleted on purpose; exchanges that still hold it stop
 
 	mu     sync.Mutex
-	window *replay.Window
+	window *replay.Window // nil once a successor with another credential has it
+	born   uint64         // how many deletions the table had seen when this entered it
+	fresh  bool           // a request was shown to be fresh (Section 9)
 	pair   *pairKeys
 	told   *sender // own Sender Context under which this peer was last sent a kid
 }
@@ -59,22 +60,75 @@ func (c *common) newRecipient(id []byte, cred *cose.Credential) (*recipient, err
 // recipient returns the Recipient Context of a Sender ID: the one there is, or
 // a new one that is not in the table until a message verified under it
 // (Sections 7.2 and 7.4). So a message that does not verify leaves nothing
-// behind, and nothing counts as deleted.
-func (c *Context) recipient(id []byte) (*recipient, error) {
-	if r := c.peers.get(id); r != nil {
-		return r, nil
-	}
+// behind, and nothing counts as deleted. The CredentialSource is asked each
+// time: a member whose credential was taken back is not heard, and one that
+// has another credential goes on with that, and with the same Replay Window.
+// Messages made with the endpoint's own key are nobody else's, whatever their
+// kid: ErrOwnSenderID.
+func (c *Context) recipient(id []byte) (*recipient, error) { return c.recipientOr(nil, id) }
+
+// recipientOr is recipient, but prefers held, which an exchange holds, to the
+// one in the table.
+func (c *Context) recipientOr(held *recipient, id []byte) (*recipient, error) {
 	if len(id) > c.params.MaxSenderID() {
 		return nil, fmt.Errorf("%w: kid of %d bytes", ErrMalformed, len(id))
 	}
-	cred, err := c.creds.Credential(bytes.Clone(c.gid), bytes.Clone(id))
+	cred, err := c.creds.Credential(c.gid, id)
 	if err != nil {
 		return nil, err
 	}
 	if cred == nil {
 		return nil, ErrNoCredential
 	}
-	return c.newRecipient(id, cred)
+	known := held
+	if known == nil {
+		known = c.peers.get(id)
+	}
+	if known != nil && known.has(cred) {
+		return known, nil
+	}
+	if c.self != nil && sameKey(cred, c.self.cred) {
+		return nil, ErrOwnSenderID
+	}
+	r, err := c.newRecipient(id, cred)
+	if err != nil || known == nil {
+		return r, err
+	}
+	return c.peers.replace(known, r), nil
+}
+
+// has reports whether cred is this peer's credential.
+func (r *recipient) has(cred *cose.Credential) bool { return r.cred == cred || r.cred.Equal(cred) }
+
+// enter prepares r for the table it enters: after any deletion, or where
+// windows are lost, a new Recipient Context has an invalid window. t.mu is held.
+func (r *recipient) enter(deleted uint64, lost bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.window == nil {
+		return ErrStale
+	}
+	r.born = deleted
+	if lost || deleted > 0 {
+		r.window.Invalidate()
+	}
+	return nil
+}
+
+// inherit takes the window of the same Sender ID under its former credential.
+// Messages in work under that one are not accepted any more. t.mu is held.
+func (r *recipient) inherit(old *recipient) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	r.window, r.born = old.window, old.born
+	old.window, old.pair = nil, nil
+}
+
+// forgetPairwise deletes the pairwise keys.
+func (r *recipient) forgetPairwise() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pair = nil
 }
 
 // check asks the window without changing it. An invalid window is no replay:
@@ -82,18 +136,21 @@ func (c *Context) recipient(id []byte) (*recipient, error) {
 func (r *recipient) check(seq uint64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.window.Valid() {
+	if r.window == nil || !r.window.Valid() {
 		return nil
 	}
 	return r.judge(r.window.Check(seq))
 }
 
 // accept checks again and marks, atomically (Section 5.3). Only for a verified
-// message.
-func (r *recipient) accept(seq uint64) error {
+// message. fresh reports whether the peer was shown to be fresh before.
+func (r *recipient) accept(seq uint64) (fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.judge(r.window.Accept(seq))
+	if r.window == nil || r.removed.Load() {
+		return false, ErrStale
+	}
+	return r.fresh, r.judge(r.window.Accept(seq))
 }
 
 // judge gives the window's verdict in this package's errors.
@@ -111,17 +168,35 @@ func (r *recipient) judge(err error) error {
 func (r *recipient) valid() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.window.Valid()
+	return r.window != nil && r.window.Valid()
 }
 
-// resync makes the window valid at seq; a window that is valid decides by its
-// own contents (Section 9).
-func (r *recipient) resync(seq uint64) error {
+// bornBy reports whether the table had seen no more than so many deletions when
+// the Recipient Context entered it.
+func (r *recipient) bornBy(deletions uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.window.Valid() {
-		return r.judge(r.window.Accept(seq))
+	return r.window != nil && r.born <= deletions
+}
+
+// confirm notes that the peer is fresh. If seq came under an invalid window it
+// makes the window valid at seq; a window that is valid by now decides by its
+// own contents (Section 9).
+func (r *recipient) confirm(seq uint64, received bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.window == nil || r.removed.Load() {
+		return ErrStale
 	}
-	r.window.Resync(seq)
+	switch {
+	case received:
+	case r.window.Valid():
+		if err := r.judge(r.window.Accept(seq)); err != nil {
+			return err
+		}
+	default:
+		r.window.Resync(seq)
+	}
+	r.fresh = true
 	return nil
 }

@@ -35,7 +35,7 @@ func (c *Context) ProtectRequest(m message.Message, o RequestOptions) (message.M
 	}
 	x := new(outgoing)
 	x.mode, x.origin, x.client = o.Mode, c.common, &x.side
-	x.side.observe = registers(m.Options)
+	x.side.since, x.side.observe = c.self.born, registers(m.Options)
 	x.side.single = (o.Mode == PairwiseMode || o.Unicast) && !x.side.observe
 	enc, err := c.requestCipher(x, o)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"fmt"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
@@ -14,10 +15,17 @@ import (
 // order is: option, context, mode, own kid, Recipient Context, replay,
 // countersignature, decryption, replay again; only then is anything recorded.
 //
-// With ErrWindowInvalid message, exchange and sender are returned too: the
-// request verified, but must not be delivered before [Context.ConfirmFresh]. Any
-// other error comes alone.
+// With ErrWindowInvalid and ErrNotFresh message, exchange and sender are
+// returned too, if the client is to be challenged: the request verified, but
+// must not be delivered before [Context.ConfirmFresh]. An error without an
+// exchange discards the message.
 func (c *Context) UnprotectRequest(m message.Message) (message.Message, *Exchange, Sender, error) {
+	return c.unprotectRequest(m, time.Time{})
+}
+
+// unprotectRequest is UnprotectRequest of a message received at now; the zero
+// time says that this is not known.
+func (c *Context) unprotectRequest(m message.Message, now time.Time) (message.Message, *Exchange, Sender, error) {
 	fail := func(err error) (message.Message, *Exchange, Sender, error) {
 		return message.Message{}, nil, Sender{}, err
 	}
@@ -63,19 +71,17 @@ func (c *Context) UnprotectRequest(m message.Message) (message.Message, *Exchang
 	if r, err = c.peers.admit(r); err != nil {
 		return fail(err)
 	}
-	verdict := r.accept(seq)
-	if verdict != nil && verdict != ErrWindowInvalid {
+	fresh, err := r.accept(seq)
+	verdict, challenge := c.judge(err, fresh, now)
+	if verdict != nil && !challenge {
 		return fail(verdict)
 	}
-	if r.removed.Load() {
-		return fail(ErrStale)
-	}
-	inner, err := coapmsg.JoinInto(x.opts[:0], m, plain)
-	if err != nil {
-		return fail(fmt.Errorf("%w: %w", ErrMalformed, err))
+	inner, jerr := coapmsg.JoinInto(x.opts[:0], m, plain)
+	if jerr != nil {
+		return fail(fmt.Errorf("%w: %w", ErrMalformed, jerr))
 	}
 	x.req, x.mode, x.origin, x.server = req, mode, c.common, &x.side
-	x.side = serverSide{client: r, self: c.self, seq: seq, noReuse: verdict != nil}
+	x.side = serverSide{client: r, self: c.self, seq: seq, noReuse: err != nil, unproven: verdict != nil}
 	return inner, &x.Exchange, c.sender(r, mode, req.piv), verdict
 }
 
@@ -100,33 +106,6 @@ func (c *Context) openCipher(mode Mode, r *recipient) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return pair.recv, nil
-}
-
-// ConfirmFresh makes the Replay Window of the request's client valid, with this
-// request as its lower limit, after the client proved by an Echo option that
-// the request is fresh (Section 9). If the window is valid by now it decides
-// instead, with ErrReplay if the request is one. On nil the request may be
-// delivered. Responses in the exchange still carry a Partial IV of their own.
-func (c *Context) ConfirmFresh(x *Exchange) error {
-	if x == nil || x.server == nil || x.origin != c.common {
-		return ErrExchange
-	}
-	if x.server.client.removed.Load() {
-		return ErrStale
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !x.server.noReuse {
-		return nil // accepted already
-	}
-	if x.server.resynced {
-		return ErrReplay
-	}
-	if err := x.server.client.resync(x.server.seq); err != nil {
-		return err
-	}
-	x.server.resynced = true
-	return nil
 }
 
 // parseOption finds and reads the one OSCORE option of a message.

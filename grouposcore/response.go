@@ -128,14 +128,5 @@ func (c *Context) responseCipher(x *Exchange, mode Mode) (cipher.AEAD, error) {
 		}
 		return pair.send, nil
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.server.lateFor != c.self {
-		enc, err := c.sendCipher(c.self, r.cred)
-		if err != nil {
-			return nil, err
-		}
-		x.server.late, x.server.lateFor = enc, c.self
-	}
-	return x.server.late, nil
+	return c.sendCipher(c.self, r)
 }

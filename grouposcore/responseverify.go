@@ -90,12 +90,9 @@ func (c *Context) responder(x *Exchange, opt coapmsg.OSCOREOption) (*recipient, 
 	if c.self != nil && bytes.Equal(kid, c.self.id) {
 		return nil, ErrOwnSenderID
 	}
-	r := x.client.holds(c.common, kid)
-	if r == nil {
-		var err error
-		if r, err = c.recipient(kid); err != nil {
-			return nil, err
-		}
+	r, err := c.recipientOr(x.client.holds(c.common, kid), kid)
+	if err != nil {
+		return nil, err
 	}
 	if intended != nil && !sameKey(r.cred, intended.cred) {
 		return nil, ErrWrongServer
@@ -114,7 +111,10 @@ func (x *Exchange) precheck(r *recipient, hasPIV bool, seq uint64) error {
 }
 
 // accept checks again and records, atomically, after verification. A response
-// under an invalid Replay Window is not delivered (Section 2.6.1.2).
+// under an invalid Replay Window is not delivered (Section 2.6.1.2), unless the
+// request was made after new parameters had been obtained that make the window
+// valid (Section 2.6.1.1): then the response is bound to a Partial IV that the
+// loss cannot have to do with.
 func (x *Exchange) accept(c *Context, r *recipient, hasPIV bool, seq uint64) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -127,13 +127,13 @@ func (x *Exchange) accept(c *Context, r *recipient, hasPIV bool, seq uint64) err
 	if err := x.client.admits(r, hasPIV, seq); err != nil {
 		return err
 	}
-	if x.client.holds(c.common, r.id) == nil {
+	if x.client.holds(c.common, r.id) != r {
 		admitted, err := c.peers.admit(r)
 		if err != nil {
 			return err
 		}
 		r = admitted
-		if !r.valid() {
+		if !r.valid() && (x.origin != c.common || !r.bornBy(x.client.since)) {
 			return ErrWindowInvalid
 		}
 	}

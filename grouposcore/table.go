@@ -12,12 +12,13 @@ type table struct {
 	max      int
 	byID     map[string]*list.Element
 	order    *list.List // of *recipient, most recently used in front
-	deleted  bool       // sticky: some Recipient Context was ever deleted
+	lost     bool       // windows of this Gid existed before this table and are gone
+	deleted  uint64     // how many Recipient Contexts were ever deleted
 	onDelete func([]byte)
 }
 
 func newTable(limit int, lost bool, onDelete func([]byte)) *table {
-	return &table{max: limit, byID: make(map[string]*list.Element), order: list.New(), deleted: lost, onDelete: onDelete}
+	return &table{max: limit, byID: make(map[string]*list.Element), order: list.New(), lost: lost, onDelete: onDelete}
 }
 
 // get returns the Recipient Context of an ID, or nil.
@@ -33,39 +34,69 @@ func (t *table) get(id []byte) *recipient {
 // admit puts r into the table after a message verified under it, or marks it
 // as used, and returns the one that counts: another message may have been
 // faster. A Recipient Context that is new after any was deleted starts with an
-// invalid window (Section 2.6.1.2). r.removed is ErrStale.
+// invalid window (Section 2.6.1.2). ErrStale is returned if r was deleted on
+// purpose, or has another credential than what verified under r.
 func (t *table) admit(r *recipient) (*recipient, error) {
-	var evicted *recipient
-	t.mu.Lock()
-	if e := t.byID[string(r.id)]; e != nil {
-		t.order.MoveToFront(e)
-		r = e.Value.(*recipient)
-	} else if r.removed.Load() {
-		t.mu.Unlock()
-		return nil, ErrStale
-	} else {
-		if t.order.Len() >= t.max {
-			evicted = t.remove(t.order.Back())
-		}
-		if t.deleted {
-			r.mu.Lock()
-			r.window.Invalidate()
-			r.mu.Unlock()
-		}
-		t.byID[string(r.id)] = t.order.PushFront(r)
-	}
-	t.mu.Unlock()
+	known, evicted, err := t.enter(r)
 	if evicted != nil && t.onDelete != nil {
 		t.onDelete(evicted.id)
 	}
-	return r, nil
+	return known, err
 }
 
-// remove takes an element out and sets the sticky bit; t.mu is held.
+// enter is admit up to telling of the one that had to leave.
+func (t *table) enter(r *recipient) (known, evicted *recipient, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.byID[string(r.id)]; e != nil {
+		known = e.Value.(*recipient)
+		if !known.has(r.cred) {
+			return nil, nil, ErrStale
+		}
+		t.order.MoveToFront(e)
+		return known, nil, nil
+	}
+	if r.removed.Load() {
+		return nil, nil, ErrStale
+	}
+	if t.order.Len() >= t.max {
+		evicted = t.remove(t.order.Back())
+	}
+	if err := r.enter(t.deleted, t.lost); err != nil {
+		return nil, evicted, err
+	}
+	t.byID[string(r.id)] = t.order.PushFront(r)
+	return r, evicted, nil
+}
+
+// replace puts n in the place of r, whose member has another credential now:
+// n has r's Replay Window, so nothing is lost. It returns the one that counts.
+func (t *table) replace(r, n *recipient) *recipient {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.byID[string(r.id)]
+	if e == nil || e.Value.(*recipient) != r {
+		return n
+	}
+	n.inherit(r)
+	e.Value = n
+	return n
+}
+
+// forgetPairwise deletes all pairwise keys (Section 2.5.1).
+func (t *table) forgetPairwise() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for e := t.order.Front(); e != nil; e = e.Next() {
+		e.Value.(*recipient).forgetPairwise()
+	}
+}
+
+// remove takes an element out and counts that; t.mu is held.
 func (t *table) remove(e *list.Element) *recipient {
 	r := t.order.Remove(e).(*recipient)
 	delete(t.byID, string(r.id))
-	t.deleted = true
+	t.deleted++
 	return r
 }
 
@@ -98,9 +129,16 @@ func (t *table) len() int {
 	return t.order.Len()
 }
 
-// sticky reports whether any Recipient Context was ever deleted.
-func (t *table) sticky() bool {
+// deletions is how many Recipient Contexts were ever deleted.
+func (t *table) deletions() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.deleted
+}
+
+// sticky reports whether new Recipient Contexts start with an invalid window.
+func (t *table) sticky() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost || t.deleted > 0
 }

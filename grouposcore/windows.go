@@ -41,7 +41,7 @@ func (c *Context) StopWindows() ([]byte, error) {
 func (t *table) stop() (*storedWindows, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := &storedWindows{Version: windowsVersion, Deleted: t.deleted, Windows: []storedWindow{}}
+	s := &storedWindows{Version: windowsVersion, Deleted: t.lost || t.deleted > 0, Windows: []storedWindow{}}
 	for e := t.order.Front(); e != nil; e = e.Next() {
 		r := e.Value.(*recipient)
 		r.mu.Lock()
@@ -98,9 +98,12 @@ func (c *Context) RestoreWindows(b []byte) error {
 func (t *table) restore(byID map[string]*list.Element, order *list.List, deleted bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.order.Len() > 0 || !t.deleted {
+	if t.order.Len() > 0 || !t.lost || t.deleted > 0 {
 		return fmt.Errorf("%w: windows can only be restored where they are lost", ErrParams)
 	}
-	t.byID, t.order, t.deleted = byID, order, deleted
+	t.byID, t.order, t.lost = byID, order, false
+	if deleted {
+		t.deleted = 1
+	}
 	return nil
 }
