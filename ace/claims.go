@@ -31,6 +31,11 @@ type Claims struct {
 // Marshal returns the claims as a map, with the secret of Cnf in the clear.
 func (c *Claims) Marshal() []byte {
 	var w wire.Writer
+	c.add(&w)
+	return w.Encode()
+}
+
+func (c *Claims) add(w *wire.Writer) {
 	w.Text(claimIssuer, c.Issuer)
 	w.Text(claimSubject, c.Subject)
 	switch len(c.Audience) {
@@ -63,7 +68,6 @@ func (c *Claims) Marshal() []byte {
 		w.Uint(claimExi, c.Exi)
 	}
 	w.Raw(claimCnf, c.Cnf.marshal())
-	return w.Encode()
 }
 
 // rawClaims are claims of which scope and cnf are still encoded, because a Resource Server judges the others first.
@@ -75,6 +79,15 @@ type rawClaims struct {
 // readClaims reads all claims but scope and cnf. Claims it does not know are skipped (RFC 8392, Section 3).
 func readClaims(b []byte) (*rawClaims, error) {
 	r := wire.NewReader(b)
+	c := claimsOf(r)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// claimsOf reads all claims but scope and cnf of a map whose reader records the faults.
+func claimsOf(r *wire.Reader) *rawClaims {
 	c := &rawClaims{scope: r.Raw(claimScope), cnf: r.Raw(claimCnf)}
 	c.Issuer, _ = r.Text(claimIssuer)
 	c.Subject, _ = r.Text(claimSubject)
@@ -92,10 +105,7 @@ func readClaims(b []byte) (*rawClaims, error) {
 	}
 	c.CNonce = r.Bytes(claimCNonce)
 	c.Exi, _ = r.Uint(claimExi)
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
 // readScope reads the claim scope, in its plain or its extended form. Errors wrap [ErrScope].
@@ -123,6 +133,11 @@ func ParseClaims(b []byte) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.whole()
+}
+
+// whole reads scope and cnf too.
+func (c *rawClaims) whole() (_ *Claims, err error) {
 	if c.scope != nil {
 		if c.Scope, err = c.readScope(); err != nil {
 			return nil, err

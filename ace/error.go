@@ -1,6 +1,8 @@
 package ace
 
 import (
+	"time"
+
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/ace/internal/wire"
@@ -14,7 +16,11 @@ type Error struct {
 	Code        codes.Code // of the CoAP response
 	Number      ErrorCode  // OAuth error code; 0 if the response is none of the token endpoint
 	Description string     // in English, without secrets
+	URI         string     // of a page that tells more; empty: none
 	Err         error      // cause, for errors.Is; may be nil
+	Refusal     Refusal    // of a Resource Server: why it did not take a token
+	// RetryAfter is when it is worth to ask again, for the option Max-Age of the answer; 0: nothing is said.
+	RetryAfter time.Duration
 }
 
 // Error returns the code and the description.
@@ -32,7 +38,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Payload returns the map {error, error_description} of Content-Format 19 (RFC 9200, Section 5.8.3), or nil without Number.
+// Payload returns the map of error, error_description and error_uri, of Content-Format 19 (RFC 9200, Section 5.8.3), or nil without Number.
 func (e *Error) Payload() []byte {
 	if e.Number == 0 {
 		return nil
@@ -40,6 +46,7 @@ func (e *Error) Payload() []byte {
 	var w wire.Writer
 	w.Int(paramError, int64(e.Number))
 	w.Text(paramErrorDescription, e.Description)
+	w.Text(paramErrorURI, e.URI)
 	return w.Encode()
 }
 
@@ -49,11 +56,12 @@ func ParseError(code codes.Code, payload []byte) (*Error, error) {
 	r.Require(paramError)
 	n, _ := r.Int(paramError)
 	text, _ := r.Text(paramErrorDescription)
+	uri, _ := r.Text(paramErrorURI)
 	if n == 0 && r.Has(paramError) {
 		r.Failf("error 0 is none")
 	}
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	return &Error{Code: code, Number: ErrorCode(n), Description: text}, nil
+	return &Error{Code: code, Number: ErrorCode(n), Description: text, URI: uri}, nil
 }

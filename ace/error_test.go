@@ -27,7 +27,7 @@ func TestError(t *testing.T) {
 	})
 	t.Run("an error without number has no payload, and keeps its cause", func(t *testing.T) {
 		t.Parallel()
-		e := answer(codes.Unauthorized, ErrToken)
+		e := refuse(RefusedWrapper, ErrToken)
 		if e.Payload() != nil || !errors.Is(e, ErrToken) {
 			t.Fatal(e)
 		}

@@ -12,6 +12,7 @@ const (
 	paramScope             = 9  // tstr / bstr
 	paramError             = 30 // int
 	paramErrorDescription  = 31 // tstr
+	paramErrorURI          = 32 // tstr
 	paramGrantType         = 33 // uint
 	paramTokenType         = 34 // int
 	paramProfile           = 38 // int; null in a request

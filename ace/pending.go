@@ -50,6 +50,13 @@ func (t *pendingTable) count() int {
 	return t.n
 }
 
+// full says whether no further association can be pending.
+func (t *pendingTable) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed || t.n >= t.cfg.MaxPending
+}
+
 // add takes p in and starts its time. If its token has too many already, the oldest of them goes.
 func (t *pendingTable) add(p *Pending) error {
 	t.mu.Lock()

@@ -18,7 +18,7 @@ func TestConfirm(t *testing.T) {
 	t.Run("AO-060,AO-074,AC-075 the first verified request stores context and token together", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		p := must(b.PostToken(ctx, post(b.token(nil))))
+		p := must(b.PostToken(ctx, here, post(b.token(nil))))
 		a, superseded, err := b.Confirm(ctx, p)
 		if err != nil || len(superseded) != 0 || a.Number == 0 || a.Token.Client != "switch" || !a.Params.MasterSecret.Equal(vectorMS) {
 			t.Fatalf("%+v, %v, %v", a, superseded, err)
@@ -35,11 +35,11 @@ func TestConfirm(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		token := b.token(nil)
-		first, _, err := b.Confirm(ctx, must(b.PostToken(ctx, post(token))))
+		first, _, err := b.Confirm(ctx, must(b.PostToken(ctx, here, post(token))))
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := must(b.PostToken(ctx, post(token)))
+		p := must(b.PostToken(ctx, here, post(token)))
 		if b.store.assoc[first.Number] == nil {
 			t.Fatal("a post by anybody ended the association")
 		}
@@ -54,7 +54,7 @@ func TestConfirm(t *testing.T) {
 	t.Run("a pending association ends after its time", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		p := must(b.PostToken(ctx, post(b.token(nil))))
+		p := must(b.PostToken(ctx, here, post(b.token(nil))))
 		b.clock.Advance(defaultPendingLife)
 		if len(b.dropped) != 1 || b.dropped[0] != p || b.PendingCount() != 0 {
 			t.Fatalf("dropped %v", b.dropped)
@@ -65,7 +65,7 @@ func TestConfirm(t *testing.T) {
 	t.Run("a confirmed association is not ended by its time", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		if _, _, err := b.Confirm(ctx, must(b.PostToken(ctx, post(b.token(nil))))); err != nil {
+		if _, _, err := b.Confirm(ctx, must(b.PostToken(ctx, here, post(b.token(nil))))); err != nil {
 			t.Fatal(err)
 		}
 		b.clock.Advance(time.Hour / 2)
@@ -76,8 +76,8 @@ func TestConfirm(t *testing.T) {
 	t.Run("AO-061,AC-087 a token that expires or is revoked meanwhile is not confirmed", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, func(c *RSConfig) { c.PendingLife = time.Hour })
-		short := must(b.PostToken(ctx, post(b.token(func(c *Claims) { c.Expires = exampleTime.Add(2 * time.Second) }))))
-		revoked := must(b.PostToken(ctx, post(b.token(nil))))
+		short := must(b.PostToken(ctx, here, post(b.token(func(c *Claims) { c.Expires = exampleTime.Add(2 * time.Second) }))))
+		revoked := must(b.PostToken(ctx, here, post(b.token(nil))))
 		b.clock.Advance(2 * time.Second)
 		b.revoked[revoked.Token.Hash] = true
 		for _, p := range []*Pending{short, revoked} {
@@ -91,7 +91,7 @@ func TestConfirm(t *testing.T) {
 	t.Run("a failure of the store leaves it pending", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		p := must(b.PostToken(ctx, post(b.token(nil))))
+		p := must(b.PostToken(ctx, here, post(b.token(nil))))
 		b.store.fail = errors.New("disk full")
 		_, _, err := b.Confirm(ctx, p)
 		wantErr(t, err, b.store.fail)
@@ -107,8 +107,8 @@ func TestConfirm(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		token := b.token(nil)
-		p := must(b.PostToken(ctx, post(token)))
-		other := must(b.PostToken(ctx, post(token)))
+		p := must(b.PostToken(ctx, here, post(token)))
+		other := must(b.PostToken(ctx, here, post(token)))
 		if _, _, err := b.Confirm(ctx, p); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestPendingIsBounded(t *testing.T) {
 		token := b.token(nil)
 		var all []*Pending
 		for range defaultMaxPendingPerToken + 2 {
-			all = append(all, must(b.PostToken(ctx, post(token))))
+			all = append(all, must(b.PostToken(ctx, here, post(token))))
 		}
 		if b.PendingCount() != defaultMaxPendingPerToken || len(b.dropped) != 2 || b.dropped[0] != all[0] || b.dropped[1] != all[1] {
 			t.Fatalf("%d pending, %d dropped", b.PendingCount(), len(b.dropped))
@@ -137,26 +137,26 @@ func TestPendingIsBounded(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, func(c *RSConfig) { c.MaxPending = 2 })
 		for range 2 {
-			must(b.PostToken(ctx, post(b.token(nil))))
+			must(b.PostToken(ctx, here, post(b.token(nil))))
 		}
-		_, err := b.PostToken(ctx, post(b.token(nil)))
+		_, err := b.PostToken(ctx, here, post(b.token(nil)))
 		wantCode(t, err, codes.ServiceUnavailable)
 		wantErr(t, err, ErrTooManyPending)
-		if len(b.dropped) != 1 {
-			t.Fatal("the identifier was not given back")
+		if b.ids != 2 {
+			t.Fatal("an identifier was drawn for it")
 		}
 		b.clock.Advance(defaultPendingLife)
-		must(b.PostToken(ctx, post(b.token(nil))))
+		must(b.PostToken(ctx, here, post(b.token(nil))))
 	})
 	t.Run("closing ends all", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		must(b.PostToken(ctx, post(b.token(nil))))
+		must(b.PostToken(ctx, here, post(b.token(nil))))
 		b.Close()
 		if b.PendingCount() != 0 || len(b.dropped) != 1 {
 			t.Fatal("still pending")
 		}
-		_, err := b.PostToken(ctx, post(b.token(nil)))
+		_, err := b.PostToken(ctx, here, post(b.token(nil)))
 		wantCode(t, err, codes.ServiceUnavailable)
 	})
 }
@@ -176,7 +176,7 @@ func TestPendingAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
-				p, err := b.PostToken(ctx, post(token))
+				p, err := b.PostToken(ctx, here, post(token))
 				if err != nil {
 					t.Error(err)
 					return

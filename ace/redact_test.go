@@ -10,7 +10,7 @@ import (
 func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
-	p := must(b.PostToken(context.Background(), post(b.token(nil))))
+	p := must(b.PostToken(context.Background(), here, post(b.token(nil))))
 	a, _, err := b.Confirm(context.Background(), p)
 	if err != nil {
 		t.Fatal(err)

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync/atomic"
 
-	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/cohort-iot/cohort/internal/ratelimit"
 )
 
 // ResourceServer judges the access tokens that Clients post, and makes the OSCORE associations they lead to (RFC 9200,
@@ -16,10 +17,11 @@ import (
 // again. Only the first request that verifies with the new Security Context proves that the poster has the key:
 // [ResourceServer.Confirm] stores the association then, and not before then does it replace an earlier one.
 type ResourceServer struct {
-	cfg     RSConfig
-	store   TokenStore
-	issuers atomic.Pointer[[]TrustedAS]
-	pending pendingTable
+	cfg            RSConfig
+	store          TokenStore
+	issuers        atomic.Pointer[[]TrustedAS]
+	pending        pendingTable
+	introspections *ratelimit.Limiter[netip.Prefix]
 }
 
 // NewResourceServer returns a ResourceServer that keeps confirmed associations in store.
@@ -33,57 +35,81 @@ func NewResourceServer(cfg RSConfig, store TokenStore) (*ResourceServer, error) 
 	s := &ResourceServer{cfg: cfg.withDefaults(), store: store}
 	s.SetIssuers(cfg.Issuers)
 	s.pending.init(s.cfg)
+	s.introspections = ratelimit.New[netip.Prefix](s.cfg.IntrospectLimits, s.cfg.Clock.Now)
 	return s, nil
 }
 
-// SetIssuers replaces the Authorization Servers trusted from now on. Tokens already accepted stay valid.
+// SetIssuers replaces the Authorization Servers trusted from now on. Tokens already accepted stay valid; whose owner wants them to
+// end, ends them in the store.
 func (s *ResourceServer) SetIssuers(list []TrustedAS) {
 	list = append([]TrustedAS(nil), list...)
 	s.issuers.Store(&list)
 }
 
-// PostToken judges an unprotected POST to authz-info, and returns the pending association that is made from it, with the
-// payload of the answer 2.01. Its error is an [*Error] whose code is the answer: 4.00, 4.01, 4.03, or 5.03 if too many
-// associations are pending.
+// PostToken judges an unprotected POST to authz-info that came from an address, and returns the pending association that is made
+// from it, with the payload of the answer 2.01. Its error is an [*Error] with a Refusal, whose code is the answer.
 //
 // The caller sets up a Security Context from Params whose first verified request calls [ResourceServer.Confirm].
-func (s *ResourceServer) PostToken(ctx context.Context, payload []byte) (*Pending, error) {
+func (s *ResourceServer) PostToken(ctx context.Context, from netip.Addr, payload []byte) (*Pending, error) {
+	p, err := s.postToken(ctx, from, payload)
+	s.count(err)
+	return p, err
+}
+
+func (s *ResourceServer) postToken(ctx context.Context, from netip.Addr, payload []byte) (*Pending, error) {
 	q, err := ParseAuthzInfoRequest(payload)
 	if err != nil {
-		return nil, answer(codes.BadRequest, err)
+		return nil, refuse(RefusedMalformed, err)
 	}
-	t, cnf, err := s.verify(q.AccessToken)
+	if s.pending.full() { // before any work is done for it
+		return nil, refuse(RefusedBusy, ErrTooManyPending)
+	}
+	v, err := s.verify(ctx, from, q.AccessToken)
 	if err != nil {
 		return nil, err
 	}
-	if cnf.OSC == nil {
-		return nil, answer(codes.Unauthorized, fmt.Errorf("%w: bound to no key of its own", ErrToken))
+	t := v.token
+	if v.cnf.OSC == nil {
+		return nil, refuse(RefusedBinding, fmt.Errorf("%w: bound to no key of its own", ErrToken))
 	}
-	t.Material = *cnf.OSC
+	t.Material = *v.cnf.OSC
 	p, resp, err := s.associate(q, t)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.cfg.Describe(ctx, &p.Token, q, resp); err != nil {
 		s.cfg.Dropped(p)
-		return nil, answer(codes.InternalServerError, err)
+		return nil, refuse(RefusedInternal, err)
 	}
 	p.Response = resp.Marshal()
 	if err := s.pending.add(p); err != nil {
 		s.cfg.Dropped(p)
-		return nil, answer(codes.ServiceUnavailable, err)
+		return nil, refuse(RefusedBusy, err)
 	}
 	return p, nil
+}
+
+// count tells the meter what became of a token.
+func (s *ResourceServer) count(err error) {
+	if err == nil {
+		s.cfg.Meter.TokenTaken()
+		return
+	}
+	r := RefusedInternal
+	if e, ok := isError(err); ok {
+		r = e.Refusal
+	}
+	s.cfg.Meter.TokenRefused(r)
 }
 
 // associate draws the nonces and the identifier of a new association and derives its context.
 func (s *ResourceServer) associate(q *AuthzInfoRequest, t *Token) (*Pending, *AuthzInfoResponse, error) {
 	if err := t.Material.checkID(q.RecipientID); err != nil {
-		return nil, nil, answer(codes.BadRequest, err)
+		return nil, nil, refuse(RefusedIdentifier, err)
 	}
 	var random [2 * nonceSize]byte
 	if _, err := io.ReadFull(s.cfg.Rand, random[:]); err != nil {
-		return nil, nil, answer(codes.InternalServerError, err)
+		return nil, nil, refuse(RefusedInternal, err)
 	}
 	resp := &AuthzInfoResponse{Nonce2: random[:nonceSize]}
 	if t.Scope.NeedsChallenge() {
@@ -92,7 +118,7 @@ func (s *ResourceServer) associate(q *AuthzInfoRequest, t *Token) (*Pending, *Au
 	}
 	id, err := s.cfg.AllocateID(q.RecipientID)
 	if err != nil {
-		return nil, nil, answer(codes.ServiceUnavailable, err)
+		return nil, nil, refuse(RefusedBusy, err)
 	}
 	p := &Pending{Token: *t}
 	resp.RecipientID = id
@@ -100,7 +126,7 @@ func (s *ResourceServer) associate(q *AuthzInfoRequest, t *Token) (*Pending, *Au
 	if err != nil {
 		p.Params.RecipientID = id
 		s.cfg.Dropped(p)
-		return nil, nil, answer(codes.BadRequest, err)
+		return nil, nil, refuse(RefusedIdentifier, err)
 	}
 	return p, resp, nil
 }

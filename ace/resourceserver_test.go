@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 	"github.com/cohort-iot/cohort/internal/clock"
 )
+
+// here is where posts come from in tests.
+var here = netip.MustParseAddr("192.0.2.9")
 
 // exampleTime lies within the lifetime of the example token.
 var exampleTime = time.Unix(1767225700, 0)
@@ -56,6 +60,7 @@ type bench struct {
 	ids     byte
 	dropped []*Pending
 	revoked map[TokenHash]bool
+	seen    []SeenToken
 	iv      byte
 }
 
@@ -75,6 +80,7 @@ func newBench(t *testing.T, change func(*RSConfig)) *bench {
 		Clock:   b.clock,
 		Rand:    rand.Reader,
 		Revoked: func(h TokenHash) bool { return b.revoked[h] },
+		Seen:    func(v SeenToken) { b.seen = append(b.seen, v) },
 		Dropped: func(p *Pending) { b.dropped = append(b.dropped, p) },
 	}
 	if change != nil {
@@ -116,7 +122,7 @@ func TestPostToken(t *testing.T) {
 	t.Run("AO-035,AO-037,AO-040,AO-051,AO-055,AC-074 a valid token makes a pending association", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		p := must(b.PostToken(ctx, post(unhex(exampleToken))))
+		p := must(b.PostToken(ctx, here, post(unhex(exampleToken))))
 		r := must(ParseAuthzInfoResponse(p.Response))
 		if len(r.Nonce2) != 8 || !bytes.Equal(p.Params.SenderID, vectorID1) || !bytes.Equal(p.Params.RecipientID, r.RecipientID) {
 			t.Fatalf("pending %+v, response %+v", p, r)
@@ -132,8 +138,8 @@ func TestPostToken(t *testing.T) {
 	t.Run("AO-029,AO-068 the same token posted again gives fresh nonces", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		one := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, post(unhex(exampleToken)))).Response))
-		two := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, post(unhex(exampleToken)))).Response))
+		one := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, here, post(unhex(exampleToken)))).Response))
+		two := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, here, post(unhex(exampleToken)))).Response))
 		if bytes.Equal(one.Nonce2, two.Nonce2) || bytes.Equal(one.RecipientID, two.RecipientID) || bytes.Equal(one.Challenge, two.Challenge) {
 			t.Fatal("something repeats")
 		}
@@ -142,11 +148,11 @@ func TestPostToken(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		q := &AuthzInfoRequest{AccessToken: unhex(exampleToken), Nonce1: vectorN1, RecipientID: []byte{1}}
-		if p := must(b.PostToken(ctx, q.Marshal())); bytes.Equal(p.Params.RecipientID, []byte{1}) {
+		if p := must(b.PostToken(ctx, here, q.Marshal())); bytes.Equal(p.Params.RecipientID, []byte{1}) {
 			t.Fatal("both have the same")
 		}
 		careless := newBench(t, func(c *RSConfig) { c.AllocateID = func([]byte) ([]byte, error) { return []byte{1}, nil } })
-		_, err := careless.PostToken(ctx, q.Marshal())
+		_, err := careless.PostToken(ctx, here, q.Marshal())
 		wantErr(t, err, ErrIdentifier)
 		if len(careless.dropped) != 1 {
 			t.Fatal("the identifier was not given back")
@@ -155,11 +161,11 @@ func TestPostToken(t *testing.T) {
 	t.Run("KG-TOK-04,KO-TOK-02,KO-TOK-03 a challenge is given if a role needs one", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		p := must(b.PostToken(ctx, post(b.token(nil))))
+		p := must(b.PostToken(ctx, here, post(b.token(nil))))
 		if r := must(ParseAuthzInfoResponse(p.Response)); len(r.Challenge) != 8 || !bytes.Equal(r.Challenge, p.Token.Challenge) {
 			t.Fatalf("challenge %x", r.Challenge)
 		}
-		p = must(b.PostToken(ctx, post(b.token(func(c *Claims) { c.Scope[0].Roles = RoleMonitor | RoleVerifier }))))
+		p = must(b.PostToken(ctx, here, post(b.token(func(c *Claims) { c.Scope[0].Roles = RoleMonitor | RoleVerifier }))))
 		if r := must(ParseAuthzInfoResponse(p.Response)); r.Challenge != nil || p.Token.Challenge != nil {
 			t.Fatalf("challenge %x", r.Challenge)
 		}
@@ -176,11 +182,11 @@ func TestPostToken(t *testing.T) {
 			}
 		})
 		q := &AuthzInfoRequest{AccessToken: b.token(nil), Nonce1: vectorN1, RecipientID: vectorID1, WantSignInfo: true, WantECDHInfo: true, WantKDCDHCreds: true}
-		r := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, q.Marshal())).Response))
+		r := must(ParseAuthzInfoResponse(must(b.PostToken(ctx, here, q.Marshal())).Response))
 		wantBytes(t, r.SignInfo, "8101")
 		wantBytes(t, r.ECDHInfo, "8102")
 		wantBytes(t, r.KDCDHCreds, "8103")
-		_, err := b.PostToken(ctx, post(b.token(nil)))
+		_, err := b.PostToken(ctx, here, post(b.token(nil)))
 		wantCode(t, err, codes.InternalServerError)
 		if b.PendingCount() != 1 || len(b.dropped) != 1 {
 			t.Fatal("the failed association is still pending")
@@ -190,7 +196,7 @@ func TestPostToken(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		q := &AuthzInfoRequest{AccessToken: b.token(nil), Nonce1: vectorN1, RecipientID: make([]byte, 8)}
-		_, err := b.PostToken(ctx, q.Marshal())
+		_, err := b.PostToken(ctx, here, q.Marshal())
 		wantCode(t, err, codes.BadRequest)
 		if b.ids != 0 {
 			t.Fatal("an identifier was drawn for it")

@@ -2,6 +2,7 @@ package ace
 
 import (
 	"bytes"
+	"encoding/base64"
 	"testing"
 	"time"
 
@@ -24,6 +25,15 @@ const (
 
 func exampleKey() TokenKey {
 	return TokenKey{KID: []byte("Symmetric128"), Alg: cose.AlgAESCCM16_64_128, Key: unhex("231f4c4d4d3051fdc2ec0a3851d5b383")}
+}
+
+// trust makes records of keys, of one issuer.
+func trust(keys ...TokenKey) []TrustedAS {
+	var list []TrustedAS
+	for _, k := range keys {
+		list = append(list, TrustedAS{Issuer: "coap://as.example.com", Key: k})
+	}
+	return list
 }
 
 func TestToken(t *testing.T) {
@@ -91,7 +101,7 @@ func TestToken(t *testing.T) {
 		for i := range len(good) * 8 {
 			bad := bytes.Clone(good)
 			bad[i/8] ^= 1 << (i % 8)
-			if _, _, err := openToken(bad, []TokenKey{exampleKey()}); err == nil {
+			if _, err := openToken(bad, trust(exampleKey())); err == nil {
 				t.Fatalf("bit %d: accepted", i)
 			}
 		}
@@ -101,11 +111,11 @@ func TestToken(t *testing.T) {
 		other, same := exampleKey(), exampleKey()
 		other.KID = []byte("other")
 		same.Key = make([]byte, 16) // of equal identifier
-		_, i, err := openToken(unhex(exampleToken), []TokenKey{other, same, exampleKey()})
-		if err != nil || i != 2 {
-			t.Fatalf("key %d, %v", i, err)
+		list := trust(other, same, exampleKey())
+		if o, err := openToken(unhex(exampleToken), list); err != nil || o.as != &list[2] || !o.encrypted || o.signed {
+			t.Fatalf("%+v, %v", o, err)
 		}
-		_, _, err = openToken(unhex(exampleToken), []TokenKey{other, same})
+		_, err := openToken(unhex(exampleToken), list[:2])
 		wantErr(t, err, ErrToken)
 	})
 }
@@ -118,15 +128,59 @@ func TestTokenHash(t *testing.T) {
 			t.Fatal(got)
 		}
 	})
+	t.Run("TR-HASH-08 the token of RFC 9770, Figure 3", func(t *testing.T) {
+		t.Parallel()
+		if got := HashToken(unhex(rfc9770Token)).String(); got != "011a06427bcbe5d29385202b8255820b8370ae481065a1e94017c0185bfbd51707" {
+			t.Fatal(got)
+		}
+		if _, err := OpenToken(unhex(rfc9770Token), exampleKey()); err == nil {
+			t.Fatal("its ciphertext was made with another header than the one printed beside it")
+		}
+	})
+	t.Run("TR-HASH-02 a token in JSON is hashed as it stands", func(t *testing.T) {
+		t.Parallel()
+		text := base64.RawURLEncoding.EncodeToString(unhex(exampleToken))
+		if got := HashTokenText(text).String(); got != exampleHash {
+			t.Fatal(got)
+		}
+		if HashTokenText("a.b.c") == HashToken([]byte("a.b.c")) {
+			t.Fatal("text and bytes are hashed alike")
+		}
+	})
+	t.Run("TR-HASH-07 the hash function is SHA-256, by its number in the registry", func(t *testing.T) {
+		t.Parallel()
+		h := HashToken([]byte{1})
+		if h[0] != 1 || must(ParseTokenHash(h.String())) != h || must(TokenHashFromBytes(h[:])) != h {
+			t.Fatal(h)
+		}
+		for _, in := range []string{"", "02" + exampleHash[2:], exampleHash + "00", "zz"} {
+			_, err := ParseTokenHash(in)
+			wantErr(t, err, ErrTokenHash)
+		}
+	})
 }
+
+// rfc9770Token is the access token of RFC 9770, Figure 3.
+const rfc9770Token = "d83dd0835820a3010a044c53796d6d6574726963313238054d99a0d7846e762c49ffe8a63e0ba05858b918a11fd81e438b7f973d9e2e119bcb22424b" +
+	"a0f38a80f27562f400ee1d0d6c0fdb559c02421fd384fc2ebe22d7071378b0ea7428fff157444d45f7e6afcda1aae5f6495830c58627087fc5b4974f319a8707a635dd643b"
 
 func FuzzOpenToken(f *testing.F) {
 	f.Add(unhex(exampleToken))
 	f.Add(unhex(exampleUpdate))
+	f.Add(unhex(rfc8392Encrypted))
+	f.Add(unhex(rfc8392Signed))
+	f.Add([]byte(base64.RawURLEncoding.EncodeToString(unhex(exampleToken))))
+	strict, lenient := trust(exampleKey()), rfc8392Trust()
+	lenient[0].Lenient = true
 	f.Fuzz(func(t *testing.T, in []byte) {
-		c, err := OpenToken(in, exampleKey())
-		if err == nil && c == nil {
-			t.Fatal("neither claims nor error")
+		for _, list := range [][]TrustedAS{strict, lenient} {
+			o, hash, wellformed, err := openInfo(in, list)
+			if (err == nil) != (o != nil) || (err == nil && !wellformed) || hash[0] != 1 {
+				t.Fatal(o, hash, wellformed, err)
+			}
+			if err == nil && !o.encrypted && !o.signed {
+				t.Fatal("not protected")
+			}
 		}
 	})
 }

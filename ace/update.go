@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
@@ -12,27 +13,38 @@ import (
 // the one of that association, which goes on with its keys (RFC 9203, Section 4.2). current is the token the association has,
 // of which Issuer, Client and Material.ID count. The answer is 2.01 without payload, protected with the same context.
 //
-// Its error is an [*Error]. Whatever is wrong with the token, its code is 4.01: the text makes no exception for the audience or
+// Its error is an [*Error] with a Refusal. Whatever is wrong with the token, its code is 4.01: the text makes no exception for the audience or
 // the scope here.
-func (s *ResourceServer) Update(ctx context.Context, association uint64, current *Token, payload []byte) (*Token, error) {
+func (s *ResourceServer) Update(ctx context.Context, from netip.Addr, association uint64, current *Token, payload []byte) (*Token, error) {
+	t, err := s.update(ctx, from, association, current, payload)
+	s.count(err)
+	return t, err
+}
+
+func (s *ResourceServer) update(ctx context.Context, from netip.Addr, association uint64, current *Token, payload []byte) (*Token, error) {
 	raw, err := parseUpdateRequest(payload)
 	if err != nil {
-		return nil, answer(codes.BadRequest, err)
+		return nil, refuse(RefusedMalformed, err)
 	}
-	t, cnf, err := s.verify(raw)
+	v, err := s.verify(ctx, from, raw)
 	if err == nil {
-		err = current.updatable(t, cnf)
-	}
-	if err != nil {
-		if e, ok := isError(err); ok {
-			err = e.Err
+		if err = current.updatable(v.token, v.cnf); err != nil {
+			err = refuse(RefusedBinding, err)
 		}
-		return nil, answer(codes.Unauthorized, err)
 	}
-	t.Material.ID = bytes.Clone(cnf.KID)
+	if e, ok := isError(err); ok {
+		switch e.Refusal {
+		case RefusedInternal, RefusedUnreachable, RefusedBusy, RefusedRate: // nothing was found wrong
+		default:
+			e.Code = codes.Unauthorized
+		}
+		return nil, e
+	}
+	t := v.token
+	t.Material.ID = bytes.Clone(v.cnf.KID)
 	t.Challenge = current.Challenge
 	if err := s.store.ReplaceToken(ctx, association, t); err != nil {
-		return nil, answer(codes.InternalServerError, fmt.Errorf("store token: %w", err))
+		return nil, refuse(RefusedInternal, fmt.Errorf("store token: %w", err))
 	}
 	return t, nil
 }

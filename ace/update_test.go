@@ -14,7 +14,7 @@ import (
 func associated(t *testing.T) (*bench, *Association) {
 	t.Helper()
 	b := newBench(t, nil)
-	a, _, err := b.Confirm(context.Background(), must(b.PostToken(context.Background(), post(b.token(nil)))))
+	a, _, err := b.Confirm(context.Background(), must(b.PostToken(context.Background(), here, post(b.token(nil)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestUpdate(t *testing.T) {
 		b, a := associated(t)
 		before := a.Token
 		token := b.token(func(c *Claims) { kid(c); c.Scope = Scope{{Group: "g2", Roles: RoleResponder}} })
-		got := must(b.Update(ctx, a.Number, &before, onlyToken(token)))
+		got := must(b.Update(ctx, here, a.Number, &before, onlyToken(token)))
 		now := b.store.assoc[a.Number].Token
 		if now.Hash != HashToken(token) || now.Scope.Group("g1") != 0 || now.Scope.Group("g2") != RoleResponder || got.Hash != now.Hash {
 			t.Fatalf("token %+v", now)
@@ -44,7 +44,7 @@ func TestUpdate(t *testing.T) {
 	t.Run("AO-042 nonce and identifier beside the token play no part", func(t *testing.T) {
 		t.Parallel()
 		b, a := associated(t)
-		must(b.Update(ctx, a.Number, &a.Token, post(b.token(kid))))
+		must(b.Update(ctx, here, a.Number, &a.Token, post(b.token(kid))))
 	})
 	t.Run("AO-043,AO-046 another kid, issuer or client, or none, is answered 4.01", func(t *testing.T) {
 		t.Parallel()
@@ -55,7 +55,7 @@ func TestUpdate(t *testing.T) {
 			"own material": b.token(nil),
 			"other client": b.token(func(c *Claims) { kid(c); c.Subject = "lamp" }),
 		} {
-			_, err := b.Update(ctx, a.Number, &current, onlyToken(token))
+			_, err := b.Update(ctx, here, a.Number, &current, onlyToken(token))
 			if err == nil {
 				t.Errorf("%s: accepted", name)
 				continue
@@ -64,7 +64,7 @@ func TestUpdate(t *testing.T) {
 		}
 		foreign := current
 		foreign.Issuer = "coap://other"
-		_, err := b.Update(ctx, a.Number, &foreign, onlyToken(b.token(kid)))
+		_, err := b.Update(ctx, here, a.Number, &foreign, onlyToken(b.token(kid)))
 		wantCode(t, err, codes.Unauthorized)
 		if b.store.assoc[a.Number].Token.Hash != current.Hash {
 			t.Fatal("the token was replaced")
@@ -79,7 +79,7 @@ func TestUpdate(t *testing.T) {
 			"expired":  func(c *Claims) { c.Expires = exampleTime.Add(-time.Second) },
 			"cnf":      func(c *Claims) { c.Cnf = nil },
 		} {
-			_, err := b.Update(ctx, a.Number, &a.Token, onlyToken(b.token(func(c *Claims) { kid(c); change(c) })))
+			_, err := b.Update(ctx, here, a.Number, &a.Token, onlyToken(b.token(func(c *Claims) { kid(c); change(c) })))
 			if err == nil {
 				t.Errorf("%s: accepted", name)
 				continue
@@ -90,10 +90,10 @@ func TestUpdate(t *testing.T) {
 	t.Run("a request without token is answered 4.00, a failing store 5.00", func(t *testing.T) {
 		t.Parallel()
 		b, a := associated(t)
-		_, err := b.Update(ctx, a.Number, &a.Token, unhex("a0"))
+		_, err := b.Update(ctx, here, a.Number, &a.Token, unhex("a0"))
 		wantCode(t, err, codes.BadRequest)
 		b.store.fail = errors.New("disk full")
-		_, err = b.Update(ctx, a.Number, &a.Token, onlyToken(b.token(kid)))
+		_, err = b.Update(ctx, here, a.Number, &a.Token, onlyToken(b.token(kid)))
 		wantCode(t, err, codes.InternalServerError)
 		wantErr(t, err, b.store.fail)
 	})

@@ -13,7 +13,7 @@ import (
 
 // judged posts one token and returns what becomes of it.
 func (b *bench) judged(token []byte) error {
-	_, err := b.PostToken(context.Background(), post(token))
+	_, err := b.PostToken(context.Background(), here, post(token))
 	return err
 }
 
@@ -23,7 +23,7 @@ func TestVerifyToken(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		for _, payload := range [][]byte{nil, unhex("a0"), unhex(exampleToken), post(unhex("ff")), post(unhex("8301"))} {
-			_, err := b.PostToken(context.Background(), payload)
+			_, err := b.PostToken(context.Background(), here, payload)
 			wantCode(t, err, codes.BadRequest)
 		}
 	})
@@ -49,14 +49,14 @@ func TestVerifyToken(t *testing.T) {
 		k := exampleKey()
 		for _, claims := range []string{"80", "a1 01 01", "a1 04 c1 01"} {
 			sealed := must(cose.SealEncrypt0(k.Alg, k.Key, k.KID, make([]byte, 13), nil, unhex(claims)))
-			wantCode(t, b.judged(append([]byte(tokenPrefix), sealed...)), codes.BadRequest)
+			wantCode(t, b.judged(append([]byte(prefixEncrypted), sealed...)), codes.BadRequest)
 		}
 	})
 	t.Run("AC-086 another issuer than the one that sealed it is answered 4.01, none is taken for that one", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		wantCode(t, b.judged(b.token(func(c *Claims) { c.Issuer = "coap://other" })), codes.Unauthorized)
-		p := must(b.PostToken(context.Background(), post(b.token(func(c *Claims) { c.Issuer = "" }))))
+		p := must(b.PostToken(context.Background(), here, post(b.token(func(c *Claims) { c.Issuer = "" }))))
 		if p.Token.Issuer != "coap://as.example.com" {
 			t.Fatal(p.Token.Issuer)
 		}

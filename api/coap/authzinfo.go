@@ -33,7 +33,7 @@ func (s *Server) authzInfo() mux.Handler {
 			s.send(w, codes.Unauthorized, 0, nil)
 			return
 		}
-		p, err := s.rs.PostToken(r.Context(), body)
+		p, err := s.rs.PostToken(r.Context(), peer.Addr.Addr(), body)
 		if err != nil {
 			s.refuseToken(w, r, err)
 			return
@@ -79,7 +79,7 @@ func (s *Server) updateRights(w mux.ResponseWriter, r *mux.Message, c manager.Ca
 		s.refuse(w, r, err)
 		return
 	}
-	t, err := s.rs.Update(r.Context(), c.Association, current, body)
+	t, err := s.rs.Update(r.Context(), c.Addr.Addr(), c.Association, current, body)
 	if err != nil {
 		s.refuseToken(w, r, err)
 		return

@@ -26,6 +26,7 @@ var units = map[string]int{
 	"internal/cborx":         0,
 	"internal/clock":         0,
 	"internal/secret":        0,
+	"internal/ratelimit":     0,
 	"cose":                   1,
 	"internal/coapmsg":       1,
 	"internal/netsim":        1,

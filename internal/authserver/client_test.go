@@ -91,7 +91,7 @@ func TestEnrol(t *testing.T) {
 		b := newBench(t)
 		b.issue(t, b.sw, room1(ace.RoleRequester))
 		texts := append(b.log(t), fmt.Sprintf("%v %+v %#v", b.Service, must(b.Clients(0, 9)), must(b.ClientByID(b.sw.AS.ID))))
-		texts = append(texts, fmt.Sprintf("%v %x", must(b.ResourceServers()), must(b.TrustedAS("gm1"))))
+		texts = append(texts, fmt.Sprintf("%v %+v", must(b.ResourceServers()), must(b.TrustedAS("gm1"))))
 		err := b.keys.View(func(r keystore.Reader) error {
 			c := must(loadClient(r, 1))
 			rs := must(b.rsNamed(r, "gm1"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -151,14 +152,14 @@ func TestIssue(t *testing.T) {
 			AllocateID: func([]byte) ([]byte, error) { return []byte{7}, nil }, Revoked: b.TokenRevoked,
 		}, nopStore{}))
 		q := &ace.AuthzInfoRequest{AccessToken: resp.AccessToken, Nonce1: []byte("12345678"), RecipientID: []byte{1}}
-		p := must(rs.PostToken(context.Background(), q.Marshal()))
+		p := must(rs.PostToken(context.Background(), netip.Addr{}, q.Marshal()))
 		if p.Token.Client != "switch" || !p.Params.MasterSecret.Equal(resp.Cnf.OSC.MasterSecret) {
 			t.Fatalf("token %+v", p.Token)
 		}
 		if err := b.RevokeToken(context.Background(), p.Token.Hash, "test"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := rs.PostToken(context.Background(), q.Marshal()); err == nil {
+		if _, err := rs.PostToken(context.Background(), netip.Addr{}, q.Marshal()); err == nil {
 			t.Fatal("a revoked token was accepted")
 		}
 	})
