@@ -29,7 +29,10 @@ type CheckerParams struct {
 // verifies the countersignature of messages in group mode, as a gateway may
 // before it forwards them. It keeps no replay state. It is safe for concurrent
 // use.
-type Checker struct{ common }
+type Checker struct{ group *common }
+
+// Format names the group, whatever the verb.
+func (c *Checker) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "signature checker %x", c.group.gid) }
 
 // Checked is a request that a checker has seen. It is needed for the responses,
 // which the caller matches with it by Token.
@@ -56,13 +59,13 @@ func NewChecker(p CheckerParams, creds CredentialSource) (*Checker, error) {
 	if len(p.SignatureEncryptionKey) != enc.KeySize {
 		return nil, fmt.Errorf("%w: signature encryption key of %d bytes", ErrParams, len(p.SignatureEncryptionKey))
 	}
-	c := &Checker{common{
+	c := &common{
 		params: group, hkdf: group.hkdf(), gid: group.Gid, seKey: p.SignatureEncryptionKey.Clone(), creds: creds,
 		encTag: enc.TagSize, encMax: p.GroupEnc.MaxPlaintext(),
 		aadHead: aadHead(&group), aadTail: cborx.AppendBytes(nil, p.GMCredential),
-	}}
+	}
 	c.scratch.New = func() any { return new(scratch) }
-	return c, nil
+	return &Checker{c}, nil
 }
 
 // CheckRequest verifies the countersignature of a request in group mode. Of a
@@ -76,10 +79,10 @@ func (c *Checker) CheckRequest(m message.Message) (*Checked, Sender, error) {
 	if opt.KID == nil || opt.KIDContext == nil || opt.PIV == nil {
 		return nil, Sender{}, fmt.Errorf("%w: request without kid, kid context or partial iv", ErrMalformed)
 	}
-	if !bytes.Equal(opt.KIDContext, c.gid) {
+	if !bytes.Equal(opt.KIDContext, c.group.gid) {
 		return nil, Sender{}, ErrNoContext
 	}
-	x := &Checked{req: binding{kid: append([]byte{}, opt.KID...), piv: bytes.Clone(opt.PIV), gid: c.gid}}
+	x := &Checked{req: binding{kid: append([]byte{}, opt.KID...), piv: bytes.Clone(opt.PIV), gid: c.group.gid}}
 	if !opt.Group {
 		return x, Sender{}, &modeError{PairwiseMode}
 	}
@@ -104,7 +107,7 @@ func (c *Checker) CheckResponse(m message.Message, x *Checked, from []byte) (Sen
 	if !opt.Group {
 		return Sender{}, &modeError{PairwiseMode}
 	}
-	if opt.KIDContext != nil && !bytes.Equal(opt.KIDContext, c.gid) {
+	if opt.KIDContext != nil && !bytes.Equal(opt.KIDContext, c.group.gid) {
 		return Sender{}, ErrNoContext
 	}
 	id := opt.KID
@@ -128,7 +131,8 @@ func (c *Checker) CheckResponse(m message.Message, x *Checked, from []byte) (Sen
 
 // check verifies the countersignature with the credential of (Gid, id).
 func (c *Checker) check(e *envelope, id, payload []byte) (Sender, error) {
-	cred, err := c.creds.Credential(bytes.Clone(c.gid), bytes.Clone(id))
+	g := c.group
+	cred, err := g.creds.Credential(g.gid, id)
 	if err != nil {
 		return Sender{}, err
 	}
@@ -136,20 +140,20 @@ func (c *Checker) check(e *envelope, id, payload []byte) (Sender, error) {
 		return Sender{}, ErrNoCredential
 	}
 	r := &recipient{id: append([]byte{}, id...), cred: cred, credItem: cborx.AppendBytes(nil, cred.Bytes())}
-	if err := c.params.checkCredential(cred); err != nil {
+	if err := g.params.checkCredential(cred); err != nil {
 		return Sender{}, err
 	}
-	if r.sigLen, err = cred.PublicKey().SignatureSize(c.params.Signature); err != nil {
+	if r.sigLen, err = cred.PublicKey().SignatureSize(g.params.Signature); err != nil {
 		return Sender{}, fmt.Errorf("%w: %w", ErrBadCredential, err)
 	}
-	if len(payload) < 1+c.encTag+r.sigLen {
+	if len(payload) < 1+g.encTag+r.sigLen {
 		return Sender{}, errLength
 	}
-	s := c.getScratch()
-	defer c.putScratch(s)
-	c.additionalData(s, e, r.credItem)
-	if err := c.verifySignature(s, e, r, payload); err != nil {
+	s := g.getScratch()
+	defer g.putScratch(s)
+	g.additionalData(s, e, r.credItem)
+	if err := g.verifySignature(s, e, r, payload); err != nil {
 		return Sender{}, err
 	}
-	return Sender{ID: r.id, Gid: c.gid, Credential: cred, Mode: GroupMode}, nil
+	return Sender{ID: r.id, Gid: g.gid, Credential: cred, Mode: GroupMode}, nil
 }

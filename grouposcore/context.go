@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"fmt"
+	"io"
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/cborx"
@@ -181,4 +182,7 @@ func (c *Context) WindowValid(id []byte) bool {
 }
 
 // String names the context without key material.
-func (c *Context) String() string { return fmt.Sprintf("group context %x/%x", c.gid, c.SenderID()) }
+func (c Context) String() string { return fmt.Sprintf("group context %x/%x", c.gid, c.SenderID()) }
+
+// Format writes String, whatever the verb.
+func (c Context) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

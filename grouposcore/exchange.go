@@ -2,12 +2,15 @@ package grouposcore
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/internal/replay"
 )
 
 // Exchange binds responses to a request. The client gets one from
@@ -68,10 +71,12 @@ type server struct {
 }
 
 // responseNumber is the highest Partial IV received under one Security Context
-// (Section 5.3.1).
+// (Section 5.3.1), and where the policy takes lower ones too, which of them were
+// received.
 type responseNumber struct {
 	epoch  *common
 	number uint64
+	window *replay.Window // nil where only higher numbers are taken
 }
 
 // serverSide is what a server keeps of an exchange (Section 7.2).
@@ -101,6 +106,14 @@ func (x *Exchange) PartialIV() []byte { return bytes.Clone(x.req.piv) }
 // if the request did not go through a Group. It is the invariant identifier of
 // the group that a long exchange needs (Section 7.1).
 func (x *Exchange) Group() *Group { return x.group }
+
+// String names the exchange without key material.
+func (x *Exchange) String() string {
+	return fmt.Sprintf("%v mode exchange %x/%x/%x", x.mode, x.req.gid, x.req.kid, x.req.piv)
+}
+
+// Format writes String, whatever the verb.
+func (x *Exchange) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, x.String()) }
 
 // Close ends the exchange: the client freed the Token, or the server sends no
 // more (Section 1.1). Later responses are refused with ErrExchangeDone.

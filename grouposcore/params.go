@@ -48,6 +48,11 @@ type Params struct {
 	// WindowsLost says that Replay Windows of this Gid existed before and are
 	// gone: all windows start invalid.
 	WindowsLost bool
+	// LateResponses takes responses of a long exchange in any order, as far back
+	// as a window of ReplayWindow reaches that each server gets in each exchange.
+	// Without it a response older than the newest of its server is refused
+	// (Section 5.3.1). Sender.PartialIV tells the order.
+	LateResponses bool
 	// Freshness is what becomes of requests that may not be fresh.
 	Freshness Freshness
 	// Established is when the Security Context was, and FreshFor for how long

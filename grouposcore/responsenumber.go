@@ -3,13 +3,17 @@ package grouposcore
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/cohort-iot/cohort/internal/replay"
 )
 
 // admits judges whether a response may be accepted by what was received before
 // from the same server in the exchange (Section 5.3.1): at most one response
 // without Partial IV, which is the oldest; any other must have a Partial IV
-// above the Response Number of its Security Context. The server is told by its
-// key; under another kid than before it is refused (Section 7.4). x.mu is held.
+// above the Response Number of its Security Context or, where late responses
+// are taken, one that was not received and is not too old for the window. The
+// server is told by its key; under another kid than before it is refused
+// (Section 7.4). x.mu is held.
 func (x *clientSide) admits(r *recipient, hasPIV bool, seq uint64) error {
 	s := x.byKey[r.keyID]
 	if s == nil {
@@ -22,17 +26,33 @@ func (x *clientSide) admits(r *recipient, hasPIV bool, seq uint64) error {
 		return fmt.Errorf("%w: %x after %x", ErrSenderIDChanged, r.id, s.rec.id)
 	}
 	if !hasPIV {
-		if s.sawNoPIV || len(s.responses) > 0 {
+		if s.sawNoPIV || len(s.responses) > 0 && !r.home.params.LateResponses {
 			return ErrReplay
 		}
 		return nil
 	}
 	for _, n := range s.responses {
-		if n.epoch == r.home && seq <= n.number {
-			return ErrReplay
+		if n.epoch == r.home {
+			return n.admits(seq)
 		}
 	}
 	return nil
+}
+
+// admits reports whether a Partial IV may be accepted.
+func (n *responseNumber) admits(seq uint64) error {
+	if n.window == nil && seq <= n.number || n.window != nil && n.window.Check(seq) != nil {
+		return ErrReplay
+	}
+	return nil
+}
+
+// note records a Partial IV that admits accepted.
+func (n *responseNumber) note(seq uint64) {
+	n.number = max(n.number, seq)
+	if n.window != nil {
+		_ = n.window.Accept(seq) // checked under the same lock
+	}
 }
 
 // note records an accepted response. x.mu is held, and admits said yes under
@@ -53,7 +73,7 @@ func (x *clientSide) note(r *recipient, hasPIV bool, seq uint64) {
 	}
 	for i := range s.responses {
 		if s.responses[i].epoch == r.home {
-			s.responses[i].number = seq
+			s.responses[i].note(seq)
 			return
 		}
 	}
@@ -61,7 +81,12 @@ func (x *clientSide) note(r *recipient, hasPIV bool, seq uint64) {
 	if len(s.responses) == seenEpochs {
 		s.responses = append(s.responses[:0], s.responses[1:]...)
 	}
-	s.responses = append(s.responses, responseNumber{r.home, seq})
+	n := responseNumber{epoch: r.home}
+	if r.home.params.LateResponses {
+		n.window = replay.New(r.home.params.ReplayWindow)
+	}
+	n.note(seq)
+	s.responses = append(s.responses, n)
 }
 
 // holds returns the Recipient Context under which that server answered before

@@ -43,6 +43,52 @@ func TestResponseNumber(t *testing.T) {
 		wantErr(t, err, ErrReplay)
 		learn(t, d.client, m[3], d.cx)
 	})
+	t.Run("GO-5.3.1-5,GO-5.3.1-4 a permissive client takes late ones once, as far as its window reaches", func(t *testing.T) {
+		r := newRealm(t, func(p *Params) { p.LateResponses, p.ReplayWindow = true, 4 })
+		d := newDialog(t, r, observe(), GroupMode)
+		m := notify(t, d, 8) // without Partial IV, then 7 to 13
+		learn(t, d.client, m[6], d.cx)
+		for _, i := range []int{4, 5, 7} {
+			learn(t, d.client, m[i], d.cx)
+		}
+		for _, i := range []int{1, 3, 4, 5, 6, 7} { // 7 and 9 are too old
+			_, _, err := d.client.UnprotectResponse(m[i], d.cx)
+			wantErr(t, err, ErrReplay)
+		}
+		learn(t, d.client, m[0], d.cx)
+		_, _, err := d.client.UnprotectResponse(m[0], d.cx)
+		wantErr(t, err, ErrReplay)
+		if n := d.cx.client.byKey[keyID(r.ids["server"].Credential)].responses[0].number; n != 13 {
+			t.Fatalf("response number %d", n)
+		}
+	})
+	t.Run("GO-5.3.1-5 its windows are of one server and one Security Context", func(t *testing.T) {
+		p := newPair(t)
+		p.r = newRealm(t, func(p *Params) { p.LateResponses = true })
+		p.client, p.server = NewGroup(p.r.at(t, "client", 5)), NewGroup(p.r.at(t, "server", 40))
+		m, cx := p.ask(t, observe(), GroupMode)
+		other := p.r.at(t, "other", 7)
+		_, ox, _ := hear(t, other, m)
+		sx := p.hear(t, m)
+		p.answer(t, notification("0"), sx, GroupMode)
+		for range 3 {
+			if err := p.learn(p.answer(t, notification("x"), sx, GroupMode), cx, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.learn(answer(t, other, notification("x"), ox, ResponseOptions{Mode: GroupMode, PIV: true}), cx, noon); err != nil {
+			t.Fatal(err)
+		}
+		next := p.r.rekeyed(2)
+		p.server.Install(next.at(t, "server", 0), 0, noon)
+		p.client.Install(next.at(t, "client", 0), 0, noon)
+		late := p.answer(t, notification("y"), sx, GroupMode)
+		for _, m := range []message.Message{p.answer(t, notification("z"), sx, GroupMode), late} {
+			if err := p.learn(m, cx, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 	t.Run("GO-5.3.1-3 without Partial IV counts as the oldest", func(t *testing.T) {
 		d := newDialog(t, r, observe(), GroupMode)
 		m := notify(t, d, 2)

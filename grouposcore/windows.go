@@ -1,6 +1,7 @@
 package grouposcore
 
 import (
+	"bytes"
 	"container/list"
 	"fmt"
 
@@ -8,13 +9,15 @@ import (
 )
 
 // windowsVersion is the form of what StopWindows gives.
-const windowsVersion = 1
+const windowsVersion = 2
 
-// storedWindows is that form: the Replay Windows by Sender ID, most recently
-// used first, and whether any Recipient Context was ever deleted.
+// storedWindows is that form: the Gid they are of, whether any Recipient Context
+// was ever deleted, and the Replay Windows by Sender ID, most recently used
+// first.
 type storedWindows struct {
 	_       struct{} `cbor:",toarray"`
 	Version uint64
+	Gid     []byte
 	Deleted bool
 	Windows []storedWindow
 }
@@ -34,6 +37,7 @@ func (c *Context) StopWindows() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stop windows: %w", err)
 	}
+	s.Gid = c.gid
 	return cborx.Marshal(s)
 }
 
@@ -71,6 +75,9 @@ func (c *Context) RestoreWindows(b []byte) error {
 	}
 	if s.Version != windowsVersion {
 		return fmt.Errorf("%w: stored windows of version %d", ErrParams, s.Version)
+	}
+	if !bytes.Equal(s.Gid, c.gid) {
+		return fmt.Errorf("%w: stored windows of another gid", ErrParams)
 	}
 	if len(s.Windows) > c.params.MaxRecipients {
 		s.Windows, s.Deleted = s.Windows[:c.params.MaxRecipients], true

@@ -85,13 +85,23 @@ func TestStoredWindows(t *testing.T) {
 		_, b, _ := heard(t)
 		wantErr(t, newRealm(t).at(t, "server", 100).RestoreWindows(b), ErrParams)
 	})
+	t.Run("windows of another Gid are refused", func(t *testing.T) {
+		_, b, _ := heard(t)
+		s := newRealm(t, lost, func(p *Params) { p.Gid = []byte{9} }).at(t, "server", 100)
+		wantErr(t, s.RestoreWindows(b), ErrParams)
+	})
 	t.Run("what is none is refused", func(t *testing.T) {
 		_, b, _ := heard(t)
-		again, err := cborx.Marshal(storedWindows{Version: 1, Windows: []storedWindow{{ID: []byte{0x25}}}})
+		gid := defaults().Gid
+		again, err := cborx.Marshal(storedWindows{Version: windowsVersion, Gid: gid, Windows: []storedWindow{{ID: []byte{0x25}}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, bad := range [][]byte{nil, {0}, b[:len(b)-1], append(bytes.Clone(b), 0), again, {0x83, 2, 0xf4, 0x80}} {
+		future, err := cborx.Marshal(storedWindows{Version: windowsVersion + 1, Gid: gid, Windows: []storedWindow{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range [][]byte{nil, {0}, b[:len(b)-1], append(bytes.Clone(b), 0), again, future} {
 			s := newRealm(t, lost).at(t, "server", 100)
 			wantErr(t, s.RestoreWindows(bad), ErrParams)
 			if s.Recipients() != 0 || !s.peers.sticky() {
