@@ -161,10 +161,11 @@ func (c *Context) Recipients() int { return c.peers.len() }
 func (c *Context) RemoveRecipient(id []byte) bool { return c.peers.delete(id) }
 
 // PurgeStale deletes the Recipient Contexts of stale Sender IDs, before new
-// keying material is installed (Section 12.2).
+// keying material is installed (Section 12.2). Under this Gid nothing is taken
+// from them any more, and no response goes to them.
 func (c *Context) PurgeStale(ids [][]byte) {
 	for _, id := range ids {
-		c.peers.delete(id)
+		c.peers.purge(id)
 	}
 }
 

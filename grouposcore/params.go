@@ -60,8 +60,9 @@ type Params struct {
 	// (Section 9); it is a matter of Group, which knows the time. Zero: never.
 	Established time.Time
 	FreshFor    time.Duration
-	// OnDelete, if set, is told of each Recipient Context deleted to make
-	// room, outside any lock (Section 2.6.1.2).
+	// OnDelete, if set, is told of each Recipient Context deleted to make room
+	// (Section 2.6.1.2). It is called while a message is being processed: it
+	// must not wait or call back.
 	OnDelete func(recipientID []byte)
 }
 

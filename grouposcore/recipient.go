@@ -73,16 +73,19 @@ func (c *Context) recipientOr(held *recipient, id []byte) (*recipient, error) {
 	if len(id) > c.params.MaxSenderID() {
 		return nil, fmt.Errorf("%w: kid of %d bytes", ErrMalformed, len(id))
 	}
+	known, err := c.peers.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		known = held
+	}
 	cred, err := c.creds.Credential(c.gid, id)
 	if err != nil {
 		return nil, err
 	}
 	if cred == nil {
 		return nil, ErrNoCredential
-	}
-	known := held
-	if known == nil {
-		known = c.peers.get(id)
 	}
 	if known != nil && known.has(cred) {
 		return known, nil

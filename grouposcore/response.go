@@ -115,7 +115,7 @@ func (c *Context) tellsKID(x *Exchange, o ResponseOptions) bool {
 // Key does not depend on the client's Sender ID, which may have changed.
 func (c *Context) responseCipher(x *Exchange, mode Mode) (cipher.AEAD, error) {
 	r := x.server.client
-	if r.removed.Load() {
+	if r.home.peers.gone(r) {
 		return nil, ErrStale
 	}
 	if mode == GroupMode {

@@ -14,6 +14,8 @@ type table struct {
 	order    *list.List // of *recipient, most recently used in front
 	lost     bool       // windows of this Gid existed before this table and are gone
 	deleted  uint64     // how many Recipient Contexts were ever deleted
+	stale    map[string]struct{}
+	emptied  bool // by clear
 	onDelete func([]byte)
 }
 
@@ -23,12 +25,22 @@ func newTable(limit int, lost bool, onDelete func([]byte)) *table {
 
 // get returns the Recipient Context of an ID, or nil.
 func (t *table) get(id []byte) *recipient {
+	r, _ := t.find(id)
+	return r
+}
+
+// find returns the Recipient Context of an ID, or nil. ErrStale says that the
+// ID was purged.
+func (t *table) find(id []byte) (*recipient, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e := t.byID[string(id)]; e != nil {
-		return e.Value.(*recipient)
+		return e.Value.(*recipient), nil
 	}
-	return nil
+	if _, stale := t.stale[string(id)]; stale {
+		return nil, ErrStale
+	}
+	return nil, nil
 }
 
 // admit puts r into the table after a message verified under it, or marks it
@@ -56,7 +68,7 @@ func (t *table) enter(r *recipient) (known, evicted *recipient, err error) {
 		t.order.MoveToFront(e)
 		return known, nil, nil
 	}
-	if r.removed.Load() {
+	if _, stale := t.stale[string(r.id)]; stale || r.removed.Load() {
 		return nil, nil, ErrStale
 	}
 	if t.order.Len() >= t.max {
@@ -113,10 +125,35 @@ func (t *table) delete(id []byte) bool {
 	return true
 }
 
+// purge deletes the Recipient Context of a stale Sender ID, which is not
+// assigned again under this Gid, and admits none for it any more.
+func (t *table) purge(id []byte) {
+	t.mu.Lock()
+	if t.stale == nil {
+		t.stale = make(map[string]struct{})
+	}
+	t.stale[string(id)] = struct{}{}
+	t.mu.Unlock()
+	t.delete(id)
+}
+
+// gone reports whether a Recipient Context that an exchange holds, perhaps for
+// longer than the table did, is of a member that was removed.
+func (t *table) gone(r *recipient) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, stale := t.stale[string(r.id)]; stale || r.removed.Load() {
+		return true
+	}
+	e := t.byID[string(r.id)]
+	return t.emptied && (e == nil || e.Value.(*recipient) != r)
+}
+
 // clear removes all Recipient Contexts on purpose.
 func (t *table) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.emptied = true
 	for t.order.Len() > 0 {
 		t.remove(t.order.Back()).removed.Store(true)
 	}

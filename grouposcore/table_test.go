@@ -1,11 +1,15 @@
 package grouposcore
 
 import (
+	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
+	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/cborx"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -115,9 +119,8 @@ func TestDeletedRecipients(t *testing.T) {
 		m := answer(t, d.server, notification("x"), d.sx, ResponseOptions{Mode: GroupMode})
 		learn(t, d.client, m, d.cx)
 		d.client.PurgeStale([][]byte{{0x52}})
-		r.creds.Set([]byte{0x52}, nil)
 		_, _, err := d.client.UnprotectResponse(answer(t, d.server, notification("y"), d.sx, ResponseOptions{Mode: GroupMode}), d.cx)
-		wantErr(t, err, ErrNoCredential)
+		wantErr(t, err, ErrStale)
 		d.server.PurgeStale([][]byte{{0x25}})
 		_, err = d.server.ProtectResponse(content("z"), d.sx, ResponseOptions{Mode: GroupMode})
 		wantErr(t, err, ErrStale)
@@ -127,10 +130,71 @@ func TestDeletedRecipients(t *testing.T) {
 		s := r.at(t, "server", 0)
 		hear(t, s, r.from(t, "client", 1))
 		late := r.from(t, "client", 2)
-		s.PurgeStale([][]byte{{0x25}})
-		r.creds.Set([]byte{0x25}, nil)
-		_, _, _, err := s.UnprotectRequest(late)
+		s.PurgeStale([][]byte{{0x25}, {0x77}}) // the one heard and one that was not
+		for _, m := range []message.Message{late, r.from(t, "other", 1)} {
+			_, _, _, err := s.UnprotectRequest(m)
+			wantErr(t, err, ErrStale)
+		}
+		// Nor one whose message was being verified meanwhile.
+		other, err := s.newRecipient([]byte{0x77}, r.ids["other"].Credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.peers.admit(other)
+		wantErr(t, err, ErrStale)
+	})
+	t.Run("GO-14.1.1-1 a former member re-signs a stored message with the present keystream, with AES-CTR", func(t *testing.T) {
+		r := newRealm(t, func(p *Params) { p.GroupEnc = cose.AlgA128CTR })
+		stored := r.from(t, "client", 2)
+		g := NewGroup(r.at(t, "server", 0))
+		g.PurgeStale([][]byte{{0x25}})
+		r.creds.Set([]byte{0x25}, nil) // the Group Manager said so
+		next := r.rekeyed(2)
+		g.Install(next.at(t, "server", 0), 0, noon)
+		// What a signature checker knows: Gid, algorithms, Signature Encryption Key.
+		c := g.Current()
+		o := option(t, stored)
+		o.KIDContext = c.gid
+		forged := reoption(stored, o)
+		ciphertext := forged.Payload[:len(forged.Payload)-64]
+		s := new(scratch)
+		evil := r.ids["client"]
+		aad := c.appendExternalAAD(nil, binding{o.KID, o.PIV, c.gid}, rawOption(forged), cborx.AppendBytes(nil, evil.Credential.Bytes()))
+		sig, err := evil.PrivateKey.Sign(c.params.Signature, cose.AppendCountersignStructure(nil, c.params.Countersign, aad, ciphertext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.xorKeystream(s, sig, o.PIV, o.KID, true); err != nil {
+			t.Fatal(err)
+		}
+		forged.Payload = append(bytes.Clone(ciphertext), sig...)
+		_, _, _, err = g.UnprotectRequest(forged, noon)
 		wantErr(t, err, ErrNoCredential)
+		// It is the missing credential that stops it, and nothing else.
+		r.creds.Set([]byte{0x25}, evil.Credential)
+		if _, _, _, err := g.UnprotectRequest(forged, noon); errors.Is(err, ErrDecryption) {
+			t.Fatal("the test forges badly")
+		}
+	})
+	t.Run("GO-12.2-12,GO-12.2-15 a stale client gets no response, though the table has evicted it before", func(t *testing.T) {
+		for name, purge := range map[string]func(*Context){
+			"purged": func(c *Context) { c.PurgeStale([][]byte{{0x25}}) }, "emptied": (*Context).PurgeAll,
+		} {
+			r := newRealm(t, func(p *Params) { p.MaxRecipients = 1 })
+			d := newDialog(t, r, observe(), PairwiseMode)
+			if _, _, _, err := d.server.UnprotectRequest(r.from(t, "other", 1)); err != ErrWindowInvalid {
+				t.Fatal(err)
+			}
+			answer(t, d.server, notification("x"), d.sx, ResponseOptions{Mode: PairwiseMode})
+			purge(d.server)
+			next := r.rekeyed(2).at(t, "server", 0)
+			for _, mode := range bothModes {
+				_, err := next.ProtectResponse(notification("y"), d.sx, ResponseOptions{Mode: mode})
+				if !errors.Is(err, ErrStale) {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+		}
 	})
 }
 
