@@ -225,6 +225,10 @@ func TestExternalKeyFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	cause := errors.New("token removed")
+	right, err := newDevice(t, CurveP256, 1).Sign(rand.Reader, ecdsaDigest(CurveP256, []byte("message")), crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		s    odd
 		alg  Algorithm
@@ -234,7 +238,7 @@ func TestExternalKeyFaults(t *testing.T) {
 		"no signature":                             {odd{edPub, nil, nil}, AlgEdDSA, ErrSignature},
 		"a signature of another key":               {odd{edPub, other, nil}, AlgEdDSA, ErrSignature},
 		"ECDSA: r || s instead of ASN.1":           {odd{ecPub, make([]byte, 64), nil}, AlgES256, nil},
-		"ECDSA: a byte after the ASN.1":            {odd{ecPub, append(der(big.NewInt(1), big.NewInt(1)), 0), nil}, AlgES256, ErrSignature},
+		"ECDSA: a byte after the ASN.1":            {odd{ecPub, append(bytes.Clone(right), 0), nil}, AlgES256, ErrSignature},
 		"ECDSA: r = 0":                             {odd{ecPub, der(new(big.Int), big.NewInt(1)), nil}, AlgES256, ErrSignature},
 		"ECDSA: s = n":                             {odd{ecPub, der(big.NewInt(1), n), nil}, AlgES256, ErrSignature},
 		"ECDSA: r negative":                        {odd{ecPub, der(big.NewInt(-1), big.NewInt(1)), nil}, AlgES256, ErrSignature},
