@@ -3,10 +3,8 @@ package ace
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 
 	"github.com/cohort-iot/cohort/internal/secret"
@@ -26,6 +24,8 @@ type Enrolment struct {
 	AS       EnrolmentAS
 	Audience string // of the Group Manager in tokens
 	GM       string // URI of the Group Manager, such as coap://192.0.2.1:5683
+	// TRL is the list of revoked tokens, at the Authorization Server; nil: none is offered.
+	TRL *TRLInfo
 }
 
 // EnrolmentAS is the device's association with its Authorization Server.
@@ -53,11 +53,12 @@ const enrolmentVersion = 1
 
 // enrolmentFile is the file. The secrets are plain here, for an instant.
 type enrolmentFile struct {
-	Version  int    `json:"version"`
-	Device   string `json:"device"`
-	AS       fileAS `json:"as"`
-	Audience string `json:"audience"`
-	GM       string `json:"gm"`
+	Version  int      `json:"version"`
+	Device   string   `json:"device"`
+	AS       fileAS   `json:"as"`
+	Audience string   `json:"audience"`
+	GM       string   `json:"gm"`
+	TRL      *TRLInfo `json:"trl,omitempty"`
 }
 
 type fileAS struct {
@@ -74,20 +75,13 @@ func (e *Enrolment) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	f := enrolmentFile{
-		Version: enrolmentVersion, Device: e.Device, Audience: e.Audience, GM: e.GM,
+		Version: enrolmentVersion, Device: e.Device, Audience: e.Audience, GM: e.GM, TRL: e.TRL,
 		AS: fileAS{
 			URI: e.AS.URI, ID: hex.EncodeToString(e.AS.ID), ASID: hex.EncodeToString(e.AS.ASID),
 			Secret: e.AS.Secret, Salt: e.AS.Salt,
 		},
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(f); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEnrolment, err)
-	}
-	return buf.Bytes(), nil
+	return encodeFile(f)
 }
 
 // maxEnrolment bounds the file, in bytes.
@@ -95,30 +89,18 @@ const maxEnrolment = 16 << 10
 
 // ParseEnrolment reads the file. Unknown members, a second value and anything else that was not meant wrap [ErrEnrolment].
 func ParseEnrolment(b []byte) (*Enrolment, error) {
-	if len(b) > maxEnrolment {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrEnrolment, maxEnrolment)
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
 	var f enrolmentFile
-	if err := dec.Decode(&f); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEnrolment, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: more than one value", ErrEnrolment)
+	if err := decodeFile(b, &f); err != nil {
+		return nil, err
 	}
 	if f.Version != enrolmentVersion {
 		return nil, fmt.Errorf("%w: version %d, this program knows %d", ErrEnrolment, f.Version, enrolmentVersion)
 	}
-	id, err1 := hex.DecodeString(f.AS.ID)
-	asID, err2 := hex.DecodeString(f.AS.ASID)
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("%w: identifiers: %w", ErrEnrolment, err)
+	as, err := f.AS.association()
+	if err != nil {
+		return nil, err
 	}
-	e := &Enrolment{
-		Device: f.Device, Audience: f.Audience, GM: f.GM,
-		AS: EnrolmentAS{URI: f.AS.URI, ID: id, ASID: asID, Secret: f.AS.Secret, Salt: f.AS.Salt},
-	}
+	e := &Enrolment{Device: f.Device, Audience: f.Audience, GM: f.GM, AS: as, TRL: f.TRL}
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
@@ -138,13 +120,22 @@ func (e *Enrolment) Validate() error {
 	}
 	add(e.Device == "", "no device name")
 	add(e.Audience == "", "no audience")
-	add(!coapURI(e.AS.URI), "the authorization server's URI is no coap URI")
 	add(!coapURI(e.GM), "the group manager's URI is no coap URI")
-	add(len(e.AS.Secret) < minMasterSecret || len(e.AS.Secret) > maxMasterSecret, "the secret has a wrong length")
-	add(len(e.AS.Salt) > maxSalt, "the salt is too long")
-	add(len(e.AS.ID) > maxOSCOREID || len(e.AS.ASID) > maxOSCOREID, "an identifier is too long")
-	add(bytes.Equal(e.AS.ID, e.AS.ASID), "both sides have the same identifier")
-	return errors.Join(errs...)
+	return errors.Join(append(append(errs, e.AS.validate()...), e.TRL.Validate())...)
+}
+
+func (a EnrolmentAS) validate() (errs []error) {
+	add := func(bad bool, text string) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%w: %s", ErrEnrolment, text))
+		}
+	}
+	add(!coapURI(a.URI), "the authorization server's URI is no coap URI")
+	add(len(a.Secret) < minMasterSecret || len(a.Secret) > maxMasterSecret, "the secret has a wrong length")
+	add(len(a.Salt) > maxSalt, "the salt is too long")
+	add(len(a.ID) > maxOSCOREID || len(a.ASID) > maxOSCOREID, "an identifier is too long")
+	add(bytes.Equal(a.ID, a.ASID), "both sides have the same identifier")
+	return errs
 }
 
 func coapURI(s string) bool {

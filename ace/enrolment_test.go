@@ -48,7 +48,7 @@ func TestEnrolment(t *testing.T) {
 		t.Parallel()
 		e := exampleEnrolment()
 		js := string(must(json.Marshal(e)))
-		for _, s := range []string{fmt.Sprint(e), fmt.Sprintf("%v %+v %#v %x", *e, *e, e, *e), js} {
+		for _, s := range []string{fmt.Sprint(e), fmt.Sprintf("%v %+v %#v %x", *e, *e, e, e.AS), js} {
 			if strings.Contains(s, "planted") || strings.Contains(s, "YS1w") || strings.Contains(s, "612d706c") || strings.Contains(s, "97, 45") {
 				t.Error(s)
 			}

@@ -104,6 +104,31 @@ func (t *ExiTable) admit(issuer string, number uint64, exi time.Duration, h Toke
 	return e.Deadline, nil
 }
 
+// check says whether admit would take a token, and changes nothing.
+func (t *ExiTable) check(issuer string, number uint64, h TokenHash) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.issuers[issuer]
+	if i == nil {
+		return nil
+	}
+	now := t.clock.Now()
+	expired := i.Expired
+	for _, e := range i.Live {
+		if !now.Before(e.Deadline) {
+			expired = max(expired, e.Number)
+			continue
+		}
+		if e.Number == number && e.Hash == h {
+			return nil
+		}
+	}
+	if number <= expired {
+		return fmt.Errorf("%w: its number %d is not above %d", ErrExiExpired, number, expired)
+	}
+	return nil
+}
+
 // Expunge takes the tokens off the list whose time has passed. It is to be called regularly.
 func (t *ExiTable) Expunge() {
 	t.mu.Lock()

@@ -1,0 +1,134 @@
+package ace
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/cohort-iot/cohort/cose"
+)
+
+// Inspection is what can be said of a token by looking at it. Its claims print without secrets.
+type Inspection struct {
+	Hash     TokenHash
+	Shape    string   // such as "61(16([…]))"; empty if it is no CWT
+	Strict   bool     // its tags and headers are what RFC 9770, Section 3 leaves
+	Alg      string   // algorithm of the outermost layer
+	KID      []byte   // key identifier of the outermost layer; nil if absent
+	Issuer   string   // whose key opened it; empty if none did
+	Nested   bool     // signed, then encrypted
+	Claims   *Claims  // nil if it was not opened, or its claims cannot be read whole
+	Refusal  *Error   // why it would be refused in an unprotected post; nil: it would be taken
+	Bound    string   // what kind of key it is bound to
+	Warnings []string // what else an operator might want to know
+}
+
+// Inspect judges what somebody presented as a token as PostToken would, and tells what it sees on the way. It changes nothing: no
+// association comes of it, the time of a token with exi does not begin, and the issuer is not asked.
+func (s *ResourceServer) Inspect(info []byte) *Inspection {
+	trusted := *s.issuers.Load()
+	o, hash, wellformed, err := openInfo(info, trusted)
+	v := &Inspection{Hash: hash}
+	v.look(info)
+	switch {
+	case err != nil && !wellformed:
+		v.Refusal = refuse(RefusedMalformed, err)
+		return v
+	case err != nil:
+		v.Refusal = refuse(RefusedWrapper, err)
+		return v
+	}
+	v.Issuer, v.Nested = o.as.Issuer, o.signed && o.encrypted
+	c, err := readClaims(o.claims)
+	if err != nil {
+		v.Refusal = refuse(RefusedClaims, err)
+		return v
+	}
+	whole := *c
+	if claims, err := whole.whole(); err == nil {
+		v.Claims, v.Bound = claims, claims.Cnf.kind()
+	}
+	v.Refusal = s.inspectClaims(c, o, hash)
+	if o.as.Introspect {
+		v.Warnings = append(v.Warnings, "its issuer is asked before it is taken")
+	}
+	return v
+}
+
+func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened, hash TokenHash) *Error {
+	if s.cfg.Revoked(hash) {
+		return refuse(RefusedRevoked, fmt.Errorf("%w: revoked", ErrToken))
+	}
+	v, err := s.judge(c, o.as.Issuer)
+	if e, ok := isError(err); ok {
+		return e
+	}
+	switch {
+	case !o.encrypted && v.cnf.secretInClear():
+		return refuse(RefusedConfirmation, ErrSecretInClear)
+	case v.cnf.OSC == nil:
+		return refuse(RefusedBinding, fmt.Errorf("%w: it only updates the rights of an association", ErrToken))
+	case c.Exi == 0:
+		return nil
+	}
+	n, err := exiNumber(c.ID, s.cfg.Audience)
+	if err != nil {
+		return refuse(RefusedClaims, err)
+	}
+	if err := s.cfg.Exi.check(o.as.Issuer, n, hash); err != nil {
+		return refuse(RefusedExi, err)
+	}
+	return nil
+}
+
+// look describes the outermost layer, as far as it can be seen without a key.
+func (v *Inspection) look(info []byte) {
+	l, ok, err := nextLayer(info, true)
+	if err != nil {
+		token, derr := base64.RawURLEncoding.Strict().DecodeString(string(info))
+		if derr != nil {
+			return
+		}
+		if l, ok, err = nextLayer(token, true); err != nil {
+			return
+		}
+		v.Warnings = append(v.Warnings, "this is the base64url text of a token")
+	}
+	if !ok {
+		return
+	}
+	empty := false
+	if l.kind == tagEncrypt0 {
+		v.Shape = "16([…])"
+		if m, err := cose.ParseEncrypt0(l.body); err == nil {
+			v.Alg, v.KID, empty = m.Alg.String(), m.KID, m.UnprotectedEmpty
+		}
+	} else {
+		v.Shape = "18([…])"
+		if m, err := cose.ParseSign1(l.body); err == nil {
+			v.Alg, v.KID, empty = m.Alg.String(), m.KID, m.UnprotectedEmpty
+		}
+	}
+	if v.Strict = l.strict && empty; l.strict {
+		v.Shape = "61(" + v.Shape + ")"
+	}
+}
+
+// kind names the kind of key.
+func (c *Confirmation) kind() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.OSC != nil:
+		return "OSCORE input material"
+	case c.KID != nil:
+		return "key known by its identifier"
+	case c.EncryptedKey != nil:
+		return "encrypted key"
+	}
+	if k, err := ParsePoPKey(c.Key); err != nil {
+		return "unusable key"
+	} else if k.Public != nil {
+		return "public key"
+	}
+	return "symmetric key"
+}
