@@ -151,7 +151,7 @@ func (g *Group) delete(ctx context.Context) error {
 		}
 		return err
 	})
-	return errors.Join(err, g.deletePeers(ctx, nil))
+	return errors.Join(err, g.deleteAllPeers(ctx))
 }
 
 // drop gives up the current keying material: the device learned that it missed

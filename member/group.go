@@ -168,6 +168,7 @@ func (g *Group) end(ctx context.Context, why error) error {
 	g.mu.Lock()
 	if g.ended != nil {
 		g.mu.Unlock()
+		<-g.done // somebody else is at it
 		return nil
 	}
 	g.ended = why

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -110,6 +109,9 @@ func (g *Group) takeUp(ctx context.Context, rec groupRecord, windows []byte) err
 // comeBack brings a resumed group to work with the help of the Group Manager.
 // The caller has the turn to change the group.
 func (g *Group) comeBack(ctx context.Context) error {
+	if err := g.listen(); err != nil {
+		return err
+	}
 	rec := g.record()
 	v, err := g.fetchVersion(ctx)
 	switch {
@@ -137,20 +139,16 @@ func (g *Group) comeBack(ctx context.Context) error {
 
 // isBack ends the return of a group.
 func (g *Group) isBack() error {
-	if err := g.listen(); err != nil {
-		return err
-	}
 	g.mu.Lock()
 	g.todo.back = false
 	g.mu.Unlock()
 	g.checked(true)
-	return nil
+	return g.listen()
 }
 
 // rejoin joins again after the Group Manager ended the membership while the
 // device was off: usually its token had run out. What it still had is of no use
-// any more. If the Group Manager or the Authorization Server refuse, the
-// membership is over; a refusal that anybody can have sent does not count.
+// any more.
 func (g *Group) rejoin(ctx context.Context) error {
 	if err := g.drop(ctx); err != nil {
 		return err
@@ -159,13 +157,7 @@ func (g *Group) rejoin(ctx context.Context) error {
 	if err := g.deleteAllPeers(ctx); err != nil {
 		return err
 	}
-	err := g.join(ctx)
-	var clear *endpoint.UnprotectedError
-	if (errors.Is(err, ErrTokenRefused) || errors.Is(err, ErrUnauthorised)) && !errors.As(err, &clear) {
-		g.d.cfg.Log.Info("group is not to be joined again", "group", g.name, "err", err)
-		return errNoMember
-	}
-	if err != nil {
+	if err := g.join(ctx); err != nil {
 		return err
 	}
 	g.event(EventJoined)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -186,12 +188,18 @@ func (g *Group) renew(ctx context.Context) error {
 	return g.gone(ctx, g.renewSenderID(ctx))
 }
 
-// gone ends the membership if err says that the Group Manager knows of none.
+// gone ends the membership if err says that there is none any more: the Group
+// Manager knows of none, or the device has no right to it.
 func (g *Group) gone(ctx context.Context, err error) error {
-	if errors.Is(err, errNoMember) {
+	if over(err) {
 		return g.evicted(ctx)
 	}
 	return err
+}
+
+func over(err error) bool {
+	var r *Refused
+	return errors.Is(err, errNoMember) || errors.Is(err, errDenied) || errors.As(err, &r) && r.Code == codes.Forbidden
 }
 
 // spent reports whether sending failed for want of sequence numbers, and

@@ -42,6 +42,9 @@ func (t *accessToken) covers(s ace.Scope) bool {
 	return true
 }
 
+// errDenied: the Authorization Server, authenticated, said no.
+var errDenied = fmt.Errorf("%w: it grants nothing of this", ErrTokenRefused)
+
 // requestToken gets a token for the device's groups and for want, which it must
 // grant. With the token of an association, the new one updates the rights of
 // that association and keeps its keys (RFC 9203, Section 3.1). The enrolment
@@ -71,18 +74,21 @@ func (d *Device) requestToken(ctx context.Context, want ace.Scope, update *acces
 		return nil, fmt.Errorf("token request to %s: %w", d.as, err)
 	}
 	if resp.Code != codes.Created {
-		why := coapmsg.CodeString(resp.Code)
+		why, kind := coapmsg.CodeString(resp.Code), ErrTokenRefused
 		if e, err := ace.ParseError(resp.Code, resp.Payload); err == nil {
 			why = e.Error()
+			if e.Number == ace.InvalidScope {
+				kind = errDenied
+			}
 		}
-		return nil, fmt.Errorf("%w: %s", ErrTokenRefused, why)
+		return nil, fmt.Errorf("%w: %s", kind, why)
 	}
 	t, err := d.readToken(resp.Payload, q.Scope, update)
 	if err != nil {
 		return nil, err
 	}
 	if !t.covers(want) {
-		return nil, fmt.Errorf("%w: it grants less than was asked for", ErrTokenRefused)
+		return nil, fmt.Errorf("%w: less than was asked for", errDenied)
 	}
 	return t, nil
 }
