@@ -74,7 +74,9 @@ func New(cfg Config) (*Relay, error) {
 }
 
 // Front is where devices send.
-func (r *Relay) Front() netip.AddrPort { return unmapped(r.front.LocalAddr().(*net.UDPAddr).AddrPort()) }
+func (r *Relay) Front() netip.AddrPort {
+	return unmapped(r.front.LocalAddr().(*net.UDPAddr).AddrPort())
+}
 
 // Close ends the relay and waits for its goroutines.
 func (r *Relay) Close() error {
