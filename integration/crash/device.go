@@ -130,7 +130,8 @@ func (d *device) ask(ctx context.Context, code codes.Code, path string, format m
 		}
 		resp, err := d.send(ctx, endpoint.WithOSCORE(d.gm), code, path, format, payload)
 		var clear *endpoint.UnprotectedError
-		if errors.As(err, &clear) && clear.Code == codes.Unauthorized && try < 3 {
+		// 4.01: the association is gone. 4.00: and its identifier is another device's now.
+		if errors.As(err, &clear) && (clear.Code == codes.Unauthorized || clear.Code == codes.BadRequest) && try < 3 {
 			d.ctxs.RemoveOSCORE(d.gm)
 			d.gm = nil
 			continue

@@ -33,6 +33,8 @@ type Config struct {
 	// empty for the default.
 	Policy string
 	Seed   uint64
+	Quiet  bool     // no datagram gets lost or doubled
+	Under  []string // a command to run the Group Manager under
 }
 
 // world is a Group Manager, the devices, and all that is known of what went
@@ -68,10 +70,11 @@ func newWorld(ctx context.Context, cfg Config) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.relay, err = relay.New(relay.Config{
-		Front: netip.MustParseAddrPort("127.0.0.1:0"), Server: listen, Record: w.record, Drop: 0.02, Double: 0.05, Seed: cfg.Seed,
-	})
-	if err != nil {
+	net := relay.Config{Front: netip.MustParseAddrPort("127.0.0.1:0"), Server: listen, Record: w.record, Seed: cfg.Seed}
+	if !cfg.Quiet {
+		net.Drop, net.Double = 0.02, 0.05
+	}
+	if w.relay, err = relay.New(net); err != nil {
 		return nil, err
 	}
 	var env []string
@@ -87,6 +90,7 @@ func newWorld(ctx context.Context, cfg Config) (*world, error) {
 	if w.proc, err = newProcess(cfg.Binary, cfg.Dir, listen, "coap://"+w.relay.Front().String(), env...); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
+	w.proc.prefix = cfg.Under
 	if err := w.populate(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
