@@ -25,6 +25,12 @@ func aadHead(p *Params) []byte {
 	return b
 }
 
+// credential is the exact bytes of a *cose.Credential.
+type credential interface {
+	Len() int
+	AppendTo(dst []byte) []byte
+}
+
 // binding is what ties a message to its request: the values of the request's
 // OSCORE option, which never change while the exchange lasts.
 type binding struct {
@@ -33,15 +39,15 @@ type binding struct {
 
 // appendExternalAAD appends the aad_array of Section 3.4, the content of
 // external_aad, for both modes, for encryption and for signing. option is the
-// raw OSCORE option value of the message itself, senderCred the credential of
-// the message's sender as an encoded CBOR byte string.
-func (c *common) appendExternalAAD(dst []byte, req binding, option, senderCred []byte) []byte {
+// raw OSCORE option value of the message itself, from the credential of the
+// message's sender.
+func (c *common) appendExternalAAD(dst []byte, req binding, option []byte, from credential) []byte {
 	dst = append(dst, c.aadHead...)
 	dst = cborx.AppendBytes(dst, req.kid)
 	dst = cborx.AppendBytes(dst, req.piv)
 	dst = cborx.AppendBytes(dst, nil) // class I options: there are none
 	dst = cborx.AppendBytes(dst, req.gid)
 	dst = cborx.AppendBytes(dst, option)
-	dst = append(dst, senderCred...)
+	dst = from.AppendTo(cborx.AppendBytesHead(dst, from.Len()))
 	return append(dst, c.aadTail...)
 }

@@ -139,7 +139,7 @@ func (c *Checker) check(e *envelope, id, payload []byte) (Sender, error) {
 	if cred == nil {
 		return Sender{}, ErrNoCredential
 	}
-	r := &recipient{id: append([]byte{}, id...), cred: cred, credItem: cborx.AppendBytes(nil, cred.Bytes())}
+	r := &recipient{id: append([]byte{}, id...), cred: cred}
 	if err := g.params.checkCredential(cred); err != nil {
 		return Sender{}, err
 	}
@@ -151,7 +151,7 @@ func (c *Checker) check(e *envelope, id, payload []byte) (Sender, error) {
 	}
 	s := g.getScratch()
 	defer g.putScratch(s)
-	g.additionalData(s, e, r.credItem)
+	g.additionalData(s, e, cred)
 	if err := g.verifySignature(s, e, r, payload); err != nil {
 		return Sender{}, err
 	}

@@ -28,6 +28,10 @@ type common struct {
 	aeadNonce, aeadTag int    // of the AEAD Algorithm
 	aeadMax            uint64
 
+	// groupCipher makes the cipher of a Sender Key or Recipient Key in the Group
+	// Encryption Algorithm.
+	groupCipher func(key []byte) (cipher.AEAD, error)
+
 	aadHead, aadTail []byte
 	creds            CredentialSource
 	peers            *table
@@ -71,6 +75,7 @@ func newCommon(p Params, creds CredentialSource) (*common, error) {
 	if p.GroupEnc != 0 {
 		a, _ := p.GroupEnc.Cipher()
 		c.encNonce, c.encTag, c.encMax = a.NonceSize, a.TagSize, p.GroupEnc.MaxPlaintext()
+		c.groupCipher = func(key []byte) (cipher.AEAD, error) { return cose.NewCipher(p.GroupEnc, key) }
 		if c.seKey, err = c.derive([]byte{}, p.GroupEnc, "SEKey", a.KeySize); err != nil {
 			return nil, err
 		}
@@ -88,19 +93,11 @@ func (c *common) derive(id []byte, alg cose.Algorithm, typ string, length int) (
 }
 
 // memberKey derives the Sender Key or Recipient Key of a Sender ID
-// (Section 2.3) and, in a group with a Group Encryption Algorithm, its cipher.
-func (c *common) memberKey(id []byte) (secret.Bytes, cipher.AEAD, error) {
+// (Section 2.3).
+func (c *common) memberKey(id []byte) (secret.Bytes, error) {
 	alg := c.params.keyAlgorithm()
 	size, _ := alg.Cipher()
-	key, err := c.derive(id, alg, "Key", size.KeySize)
-	if err != nil || c.params.GroupEnc == 0 {
-		return key, nil, err
-	}
-	enc, err := cose.NewCipher(alg, key)
-	if err != nil {
-		return nil, nil, fmt.Errorf("member key: %w", err)
-	}
-	return key, enc, nil
+	return c.derive(id, alg, "Key", size.KeySize)
 }
 
 // scratch is storage for the intermediate values of one message.

@@ -7,24 +7,22 @@ import (
 	"io"
 
 	"github.com/cohort-iot/cohort/cose"
-	"github.com/cohort-iot/cohort/internal/cborx"
 	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/oscore"
 )
 
 // sender is the Sender Context (Section 2): what belongs to the own Sender ID.
 type sender struct {
-	id       []byte
-	cred     *cose.Credential
-	credItem []byte // cred as a CBOR byte string
-	keyID    string
-	priv     *cose.PrivateKey
-	key      secret.Bytes // Sender Key; salt of the pairwise ones
-	enc      cipher.AEAD  // Sender Key in the Group Encryption Algorithm, or nil
-	sigLen   int
-	seq      *oscore.Sequence
-	renewed  bool   // not the first Sender ID under this Gid
-	born     uint64 // how many Recipient Contexts had been deleted when it was derived
+	id      []byte
+	cred    *cose.Credential
+	keyID   string
+	priv    *cose.PrivateKey
+	key     secret.Bytes // Sender Key; salt of the pairwise ones
+	enc     cipher.AEAD  // Sender Key in the Group Encryption Algorithm; nil without group mode
+	sigLen  int
+	seq     *oscore.Sequence
+	renewed bool   // not the first Sender ID under this Gid
+	born    uint64 // how many Recipient Contexts had been deleted when it was derived
 }
 
 // Context is one Security Context of a group: the Common Context of one Gid,
@@ -71,7 +69,7 @@ func (c *common) newSender(id Identity, seq *oscore.Sequence) (*sender, error) {
 	}
 	s := &sender{
 		id: append([]byte{}, id.SenderID...), cred: id.Credential, priv: id.PrivateKey, seq: seq,
-		credItem: cborx.AppendBytes(nil, id.Credential.Bytes()), keyID: keyID(id.Credential), born: c.peers.deletions(),
+		keyID: keyID(id.Credential), born: c.peers.deletions(),
 	}
 	if c.params.groupMode() {
 		n, err := id.Credential.PublicKey().SignatureSize(c.params.Signature)
@@ -90,7 +88,9 @@ func (c *common) newSender(id Identity, seq *oscore.Sequence) (*sender, error) {
 		z.Wipe()
 	}
 	var err error
-	s.key, s.enc, err = c.memberKey(s.id)
+	if s.key, err = c.memberKey(s.id); err == nil && c.params.groupMode() {
+		s.enc, err = c.groupCipher(s.key)
+	}
 	return s, err
 }
 

@@ -53,7 +53,9 @@ type clientSide struct {
 	single   bool   // neither group nor Observe request: one response at most
 	observe  bool   // the request registers an observation
 	intended *peer
-	byKey    map[string]*server // servers heard, by public key
+	heard    int                // how many servers answered
+	first    server             // the one that answered first
+	byKey    map[string]*server // the others, by public key
 	byKID    map[string]*server // the same, by Sender ID
 }
 
@@ -68,6 +70,7 @@ type server struct {
 	rec       *recipient // its id is kid1
 	sawNoPIV  bool
 	responses []responseNumber // at most seenEpochs, latest context last
+	room      [1]responseNumber
 }
 
 // responseNumber is the highest Partial IV received under one Security Context

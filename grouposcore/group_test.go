@@ -92,11 +92,11 @@ func TestRekey(t *testing.T) {
 		}
 		e := &envelope{mode: GroupMode, req: binding{kid: []byte{0x25}, piv: []byte{5}, gid: p.r.params.Gid},
 			option: rawOption(out), genID: []byte{0x52}, piv: []byte{0}}
-		if _, err := c.open(new(scratch), e, rec, rec.enc, out.Payload); err != nil {
+		if _, err := c.open(new(scratch), e, rec, nil, out.Payload); err != nil {
 			t.Fatal(err)
 		}
 		e.req.gid = next.params.Gid
-		_, err = c.open(new(scratch), e, rec, rec.enc, out.Payload)
+		_, err = c.open(new(scratch), e, rec, nil, out.Payload)
 		wantErr(t, err, ErrDecryption)
 	})
 	t.Run("GO-7.3-8,GO-7.3-9 the kid context stays in all further responses", func(t *testing.T) {

@@ -1,13 +1,12 @@
 package grouposcore
 
 import (
-	"crypto/cipher"
+	"bytes"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cohort-iot/cohort/cose"
-	"github.com/cohort-iot/cohort/internal/cborx"
 	"github.com/cohort-iot/cohort/internal/replay"
 	"github.com/cohort-iot/cohort/internal/secret"
 )
@@ -15,14 +14,12 @@ import (
 // recipient is one Recipient Context (Section 2): the keys and the Replay
 // Window for one Sender ID heard.
 type recipient struct {
-	home     *common
-	id       []byte
-	cred     *cose.Credential
-	credItem []byte // cred as a CBOR byte string
-	keyID    string
-	key      secret.Bytes // Recipient Key; salt of the pairwise one
-	enc      cipher.AEAD  // Recipient Key in the Group Encryption Algorithm, or nil
-	sigLen   int          // countersignature size in bytes, 0 without group mode
+	home   *common
+	id     []byte
+	cred   *cose.Credential
+	keyID  string
+	key    secret.Bytes // Recipient Key; salt of the pairwise one
+	sigLen int          // countersignature size in bytes, 0 without group mode
 
 	removed atomic.Bool // deleted on purpose; exchanges that still hold it stop
 
@@ -42,8 +39,7 @@ func (c *common) newRecipient(id []byte, cred *cose.Credential) (*recipient, err
 	}
 	r := &recipient{
 		home: c, id: append([]byte{}, id...), cred: cred, keyID: keyID(cred),
-		credItem: cborx.AppendBytes(nil, cred.Bytes()),
-		window:   replay.New(c.params.ReplayWindow),
+		window: replay.New(c.params.ReplayWindow),
 	}
 	if c.params.groupMode() {
 		n, err := cred.PublicKey().SignatureSize(c.params.Signature)
@@ -53,7 +49,7 @@ func (c *common) newRecipient(id []byte, cred *cose.Credential) (*recipient, err
 		r.sigLen = n
 	}
 	var err error
-	r.key, r.enc, err = c.memberKey(r.id)
+	r.key, err = c.memberKey(r.id)
 	return r, err
 }
 
@@ -80,7 +76,13 @@ func (c *Context) recipientOr(held *recipient, id []byte) (*recipient, error) {
 	if held != nil {
 		known = held
 	}
-	cred, err := c.creds.Credential(c.gid, id)
+	var handed []byte // not the caller's bytes: these stay on its stack
+	if known != nil {
+		handed = known.id
+	} else {
+		handed = bytes.Clone(id)
+	}
+	cred, err := c.creds.Credential(c.gid, handed)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/integration/vectorfile"
-	"github.com/cohort-iot/cohort/internal/cborx"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/internal/secret"
 )
@@ -135,7 +134,7 @@ func intermediates(t *testing.T, x *vectorfile.Exchange) {
 			e.genID, e.piv = c.self.id, opt.PIV
 		}
 		s := new(scratch)
-		aad := c.additionalData(s, e, cborx.AppendBytes(nil, c.self.cred.Bytes()))
+		aad := c.additionalData(s, e, c.self.cred)
 		stated(t, "external_aad", s.aad, m.ExternalAAD)
 		if aad != nil {
 			stated(t, "aad", aad, m.AAD)

@@ -40,7 +40,7 @@ func TestProtectRequest(t *testing.T) {
 		s := new(scratch)
 		e := &envelope{mode: GroupMode, request: true, req: x.req, genID: c.self.id, piv: x.req.piv}
 		e.option, _ = coapmsg.FindOSCORE(m.Options)
-		aad := c.additionalData(s, e, c.self.credItem)
+		aad := c.additionalData(s, e, c.self.cred)
 		plain, err := c.self.enc.Open(nil, c.nonce(s, e), m.Payload[:n], aad)
 		if err != nil {
 			t.Fatal(err)

@@ -87,25 +87,17 @@ func (c *Context) unprotectRequest(m message.Message, now time.Time) (message.Me
 
 // verify opens a payload under the key of its mode.
 func (c *Context) verify(e *envelope, r *recipient, payload []byte) ([]byte, error) {
-	enc, err := c.openCipher(e.mode, r)
-	if err != nil {
-		return nil, err
+	var enc cipher.AEAD
+	if e.mode == PairwiseMode {
+		pair, err := c.pairKeys(c.self, r)
+		if err != nil {
+			return nil, err
+		}
+		enc = pair.recv
 	}
 	s := c.getScratch()
 	defer c.putScratch(s)
 	return c.open(s, e, r, enc, payload)
-}
-
-// openCipher is the Recipient Key's cipher, or the Pairwise Recipient Key's.
-func (c *Context) openCipher(mode Mode, r *recipient) (cipher.AEAD, error) {
-	if mode == GroupMode {
-		return r.enc, nil
-	}
-	pair, err := c.pairKeys(c.self, r)
-	if err != nil {
-		return nil, err
-	}
-	return pair.recv, nil
 }
 
 // parseOption finds and reads the one OSCORE option of a message.

@@ -187,6 +187,14 @@ type refusing struct {
 	asked atomic.Int32
 }
 
+// refuse makes a context's decryptions in group mode fail, until undone.
+func refuse(c *Context) (enc *refusing, undo func()) {
+	good := c.groupCipher
+	enc = new(refusing)
+	c.groupCipher = func([]byte) (cipher.AEAD, error) { return enc, nil }
+	return enc, func() { c.groupCipher = good }
+}
+
 func (r *refusing) Open(_, _, _, _ []byte) ([]byte, error) {
 	r.asked.Add(1)
 	return nil, errors.New("refused")
@@ -195,16 +203,15 @@ func (r *refusing) Open(_, _, _, _ []byte) ([]byte, error) {
 func TestOrderOfChecks(t *testing.T) {
 	r := newRealm(t)
 	m, _ := ask(t, r.at(t, "client", 5), get("a"), GroupMode, nil)
-	warm := func(t *testing.T) (*Context, *recipient) {
+	warm := func(t *testing.T) *Context {
 		s := r.at(t, "server", 0)
 		first, _ := ask(t, r.at(t, "client", 1), get("a"), GroupMode, nil)
 		hear(t, s, first)
-		return s, s.peers.get([]byte{0x25})
+		return s
 	}
 	t.Run("GO-7.2-6 the countersignature is verified before decryption", func(t *testing.T) {
-		s, rec := warm(t)
-		enc := &refusing{AEAD: rec.enc}
-		rec.enc = enc
+		s := warm(t)
+		enc, _ := refuse(s)
 		_, _, _, err := s.UnprotectRequest(flip(m, -1))
 		wantErr(t, err, ErrDecryption)
 		if enc.asked.Load() != 0 || Cause(err) != "countersignature" {
@@ -212,25 +219,24 @@ func TestOrderOfChecks(t *testing.T) {
 		}
 	})
 	t.Run("GO-7.2-17 valid countersignature, failed decryption: window unchanged, same error", func(t *testing.T) {
-		s, rec := warm(t)
-		good := rec.enc
-		rec.enc = &refusing{AEAD: good}
+		s := warm(t)
+		_, undo := refuse(s)
 		_, _, _, err := s.UnprotectRequest(m)
 		wantErr(t, err, ErrDecryption)
 		if Cause(err) != "tag" {
 			t.Fatalf("cause %q", Cause(err))
 		}
-		rec.enc = good
+		undo()
 		hear(t, s, m)
 	})
 	t.Run("GO-7.2-9 bad countersignature leaves the window", func(t *testing.T) {
-		s, _ := warm(t)
+		s := warm(t)
 		_, _, _, err := s.UnprotectRequest(flip(m, -1))
 		wantErr(t, err, ErrDecryption)
 		hear(t, s, m)
 	})
 	t.Run("GO-7.2-9 a far Partial IV that does not verify does not move the window", func(t *testing.T) {
-		s, _ := warm(t)
+		s := warm(t)
 		o := option(t, m)
 		o.PIV = unhex(t, "ffffffffff")
 		_, _, _, err := s.UnprotectRequest(reoption(m, o))
@@ -238,9 +244,9 @@ func TestOrderOfChecks(t *testing.T) {
 		hear(t, s, m)
 	})
 	t.Run("GO-7.2-11 all failures have one text", func(t *testing.T) {
-		s, rec := warm(t)
+		s := warm(t)
 		_, _, _, sig := s.UnprotectRequest(flip(m, -1))
-		rec.enc = &refusing{AEAD: rec.enc}
+		refuse(s)
 		_, _, _, tag := s.UnprotectRequest(m)
 		short := m
 		short.Payload = m.Payload[:3]

@@ -15,9 +15,9 @@ import (
 // server is told by its key; under another kid than before it is refused
 // (Section 7.4). x.mu is held.
 func (x *clientSide) admits(r *recipient, hasPIV bool, seq uint64) error {
-	s := x.byKey[r.keyID]
+	s := x.server(r.keyID)
 	if s == nil {
-		if len(x.byKey) >= r.home.params.MaxRecipients {
+		if x.heard >= r.home.params.MaxRecipients {
 			return ErrTooManyPeers
 		}
 		return nil
@@ -58,13 +58,9 @@ func (n *responseNumber) note(seq uint64) {
 // note records an accepted response. x.mu is held, and admits said yes under
 // the same lock.
 func (x *clientSide) note(r *recipient, hasPIV bool, seq uint64) {
-	s := x.byKey[r.keyID]
+	s := x.server(r.keyID)
 	if s == nil {
-		s = new(server)
-		if x.byKey == nil {
-			x.byKey, x.byKID = make(map[string]*server), make(map[string]*server)
-		}
-		x.byKey[r.keyID], x.byKID[string(r.id)] = s, s
+		s = x.add(r)
 	}
 	s.rec = r
 	if !hasPIV {
@@ -93,8 +89,35 @@ func (x *clientSide) note(r *recipient, hasPIV bool, seq uint64) {
 // in this exchange and Security Context, or nil. It counts even if the table
 // evicted it since: an open exchange does not lose its servers. x.mu is held.
 func (x *clientSide) holds(epoch *common, kid []byte) *recipient {
-	if s := x.byKID[string(kid)]; s != nil && s.rec.home == epoch && !s.rec.removed.Load() {
+	s := x.byKID[string(kid)]
+	if s == nil && x.heard > 0 && bytes.Equal(x.first.rec.id, kid) {
+		s = &x.first
+	}
+	if s != nil && s.rec.home == epoch && !s.rec.removed.Load() {
 		return s.rec
 	}
 	return nil
+}
+
+// server returns what is kept of the server with a key, or nil. x.mu is held.
+func (x *clientSide) server(keyID string) *server {
+	if x.heard > 0 && x.first.rec.keyID == keyID {
+		return &x.first
+	}
+	return x.byKey[keyID]
+}
+
+// add begins to keep a server. x.mu is held.
+func (x *clientSide) add(r *recipient) *server {
+	s := &x.first
+	if x.heard > 0 {
+		s = new(server)
+		if x.byKey == nil {
+			x.byKey, x.byKID = make(map[string]*server), make(map[string]*server)
+		}
+		x.byKey[r.keyID], x.byKID[string(r.id)] = s, s
+	}
+	s.responses = s.room[:0]
+	x.heard++
+	return s
 }

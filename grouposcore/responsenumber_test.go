@@ -58,7 +58,7 @@ func TestResponseNumber(t *testing.T) {
 		learn(t, d.client, m[0], d.cx)
 		_, _, err := d.client.UnprotectResponse(m[0], d.cx)
 		wantErr(t, err, ErrReplay)
-		if n := d.cx.client.byKey[keyID(r.ids["server"].Credential)].responses[0].number; n != 13 {
+		if n := d.cx.client.first.responses[0].number; n != 13 {
 			t.Fatalf("response number %d", n)
 		}
 	})

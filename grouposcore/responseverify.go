@@ -56,7 +56,11 @@ func (c *Context) UnprotectResponse(m message.Message, x *Exchange) (message.Mes
 	if err != nil {
 		return fail(err)
 	}
-	inner, err := coapmsg.Join(m, plain)
+	var buf struct { // one piece of memory for what outlives the call
+		opts [8]message.Option
+		piv  [coapmsg.MaxPIVSize]byte
+	}
+	inner, err := coapmsg.JoinInto(buf.opts[:0], m, plain)
 	if err != nil {
 		return fail(fmt.Errorf("%w: %w", ErrMalformed, err))
 	}
@@ -67,10 +71,14 @@ func (c *Context) UnprotectResponse(m message.Message, x *Exchange) (message.Mes
 	if err := x.accept(c, r, opt.PIV != nil, seq); err != nil {
 		return fail(err)
 	}
-	if notification {
-		setObserve(inner.Options, opt.PIV)
+	var piv []byte
+	if opt.PIV != nil {
+		piv = append(buf.piv[:0], opt.PIV...)
 	}
-	return inner, c.sender(r, mode, bytes.Clone(opt.PIV)), nil
+	if notification {
+		setObserve(inner.Options, piv)
+	}
+	return inner, c.sender(r, mode, piv), nil
 }
 
 // responder finds the Recipient Context of a response's server: by its kid, or
@@ -104,7 +112,7 @@ func (c *Context) responder(x *Exchange, opt coapmsg.OSCOREOption) (*recipient, 
 func (x *Exchange) precheck(r *recipient, hasPIV bool, seq uint64) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closed || x.client.single && len(x.client.byKey) > 0 {
+	if x.closed || x.client.single && x.client.heard > 0 {
 		return ErrExchangeDone
 	}
 	return x.client.admits(r, hasPIV, seq)
@@ -118,7 +126,7 @@ func (x *Exchange) precheck(r *recipient, hasPIV bool, seq uint64) error {
 func (x *Exchange) accept(c *Context, r *recipient, hasPIV bool, seq uint64) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.closed || x.client.single && len(x.client.byKey) > 0 {
+	if x.closed || x.client.single && x.client.heard > 0 {
 		return ErrExchangeDone
 	}
 	if r.removed.Load() {

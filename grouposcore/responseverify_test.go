@@ -77,17 +77,9 @@ func TestUnprotectResponse(t *testing.T) {
 	}
 	t.Run("GO-7.4-5 the countersignature is verified before decryption", func(t *testing.T) {
 		d := newDialog(t, r, get("a"), GroupMode)
-		rec, err := d.client.recipient([]byte{0x52})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rec, err = d.client.peers.admit(rec); err != nil {
-			t.Fatal(err)
-		}
-		enc := &refusing{AEAD: rec.enc}
-		rec.enc = enc
+		enc, _ := refuse(d.client)
 		m := respond(t, d, ResponseOptions{Mode: GroupMode})
-		_, _, err = d.client.UnprotectResponse(flip(m, -1), d.cx)
+		_, _, err := d.client.UnprotectResponse(flip(m, -1), d.cx)
 		wantErr(t, err, ErrDecryption)
 		if enc.asked.Load() != 0 {
 			t.Fatal("decrypted first")

@@ -24,8 +24,8 @@ type envelope struct {
 // additionalData builds external_aad and, for an AEAD, the Enc_structure
 // around it in s (Section 3.4). With a plain cipher nothing is passed along
 // (Section 10): the countersignature protects external_aad.
-func (c *common) additionalData(s *scratch, e *envelope, senderCred []byte) (aad []byte) {
-	s.aad = c.appendExternalAAD(s.aad[:0], e.req, e.option, senderCred)
+func (c *common) additionalData(s *scratch, e *envelope, from credential) (aad []byte) {
+	s.aad = c.appendExternalAAD(s.aad[:0], e.req, e.option, from)
 	if c.tag(e.mode) == 0 {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (c *Context) seal(m message.Message, d draft, opt coapmsg.OSCOREOption, e *
 	s := c.getScratch()
 	defer c.putScratch(s)
 	e.option = opt.Append(d.option)
-	aad := c.additionalData(s, e, c.self.credItem)
+	aad := c.additionalData(s, e, c.self.cred)
 	m.Payload = enc.Seal(d.plain[:0], c.nonce(s, e), d.plain, aad)
 	if e.mode == GroupMode {
 		s.tbs = cose.AppendCountersignStructure(s.tbs[:0], c.params.Countersign, s.aad, m.Payload)
@@ -119,7 +119,9 @@ func (c *Context) seal(m message.Message, d draft, opt coapmsg.OSCOREOption, e *
 
 // open verifies and decrypts a payload, in group mode the countersignature
 // first (Sections 7.2 and 7.4). Nothing is released before both succeeded, and
-// every failure is ErrDecryption.
+// every failure is ErrDecryption. enc is the Pairwise Recipient Key's cipher;
+// that of the Recipient Key is made for each message: beside a verification it
+// costs nothing, and kept it would be a quarter of a Recipient Context.
 func (c *common) open(s *scratch, e *envelope, r *recipient, enc cipher.AEAD, payload []byte) ([]byte, error) {
 	tag := c.tag(e.mode)
 	sigLen := 0
@@ -130,11 +132,15 @@ func (c *common) open(s *scratch, e *envelope, r *recipient, enc cipher.AEAD, pa
 	if len(payload) < 1+tag+sigLen || uint64(len(payload)-tag-sigLen) > c.maxPlain(e.mode) {
 		return nil, errLength
 	}
-	aad := c.additionalData(s, e, r.credItem)
+	aad := c.additionalData(s, e, r.cred)
 	ciphertext := payload[:len(payload)-sigLen]
 	if e.mode == GroupMode {
 		if err := c.verifySignature(s, e, r, payload); err != nil {
 			return nil, err
+		}
+		var err error
+		if enc, err = c.groupCipher(r.key); err != nil {
+			return nil, errTag
 		}
 	}
 	plain, err := enc.Open(make([]byte, 0, len(ciphertext)), c.nonce(s, e), ciphertext, aad)

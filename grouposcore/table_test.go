@@ -9,7 +9,6 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/cose"
-	"github.com/cohort-iot/cohort/internal/cborx"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -159,7 +158,7 @@ func TestDeletedRecipients(t *testing.T) {
 		ciphertext := forged.Payload[:len(forged.Payload)-64]
 		s := new(scratch)
 		evil := r.ids["client"]
-		aad := c.appendExternalAAD(nil, binding{o.KID, o.PIV, c.gid}, rawOption(forged), cborx.AppendBytes(nil, evil.Credential.Bytes()))
+		aad := c.appendExternalAAD(nil, binding{o.KID, o.PIV, c.gid}, rawOption(forged), evil.Credential)
 		sig, err := evil.PrivateKey.Sign(c.params.Signature, cose.AppendCountersignStructure(nil, c.params.Countersign, aad, ciphertext))
 		if err != nil {
 			t.Fatal(err)

@@ -41,6 +41,10 @@ func AppendBytes(dst, v []byte) []byte {
 	return append(appendHead(dst, majorBytes, uint64(len(v))), v...)
 }
 
+// AppendBytesHead appends the head of a byte string of n bytes, which the caller
+// appends next.
+func AppendBytesHead(dst []byte, n int) []byte { return appendHead(dst, majorBytes, uint64(n)) }
+
 // AppendText appends a text string, which must be UTF-8.
 func AppendText(dst []byte, v string) []byte {
 	return append(appendHead(dst, majorText, uint64(len(v))), v...)
