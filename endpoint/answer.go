@@ -75,6 +75,15 @@ func (e *Endpoint) abandon(f *inflight) {
 	e.dedup.end(f, forget, nil, e.cfg.Clock.Now())
 }
 
+// abandonAs is one of the two, for a plain request or a verified one.
+func (e *Endpoint) abandonAs(f *inflight, o *Opened) {
+	if o == nil {
+		e.abandon(f)
+	} else {
+		e.abandonVerified(f)
+	}
+}
+
 // abandonVerified ends a request without any answer and remembers it.
 func (e *Endpoint) abandonVerified(f *inflight) {
 	e.acks.remove(f)
@@ -113,6 +122,9 @@ func (e *Endpoint) refuseOSCORE(f *inflight, why Reason, code codes.Code, diagno
 func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 	e.acks.remove(f)
 	separate := f.finish()
+	if f.outer != nil {
+		resp = e.cut(f, resp)
+	}
 	resp.Token = f.token
 	var key transmissionKey
 	if f.con && !separate {

@@ -84,6 +84,45 @@ type Config struct {
 	// Default 5 s.
 	Leisure time.Duration
 
+	// BlockSize is the largest payload of one message, in bytes: longer bodies
+	// are transferred block by block (RFC 7959). A power of two from 16 to
+	// 1024. Default 1024.
+	BlockSize int
+	// MaxBody is the longest body of a request or response, in bytes.
+	// Default 4 MiB, at most 16 MiB.
+	MaxBody int
+	// BlockBytes bounds the memory of the bodies that a server has partly
+	// received or handed out. One peer gets no more than a quarter, or one
+	// body; all strangers together an eighth. Default 32 MiB.
+	BlockBytes int
+	// MaxUnfragmented is MAX_UNFRAGMENTED_SIZE (RFC 8613, Section 4.1.3.4.2):
+	// the size of the longest protected message, in bytes, that is sent or
+	// accepted in one piece or in Outer blocks. Default 2048, at least 576.
+	MaxUnfragmented int
+
+	// Observations is how many observations of other endpoints are served at
+	// once, ObservationsPerPeer how many of one peer. Defaults 4096 and 128.
+	Observations        int
+	ObservationsPerPeer int
+	// ConfirmEvery makes every n-th notification to an observer confirmable, 1
+	// all. The first after a registration always is, and the first after a day.
+	// Default 8.
+	ConfirmEvery int
+
+	// Amplification is how many times longer than a request its answer may be
+	// as long as the address of the peer is not validated, counted in bytes
+	// with IP and UDP headers. Safe requests with longer answers are answered
+	// by a challenge (4.01 with Echo; RFC 9175, Section 2.4), the answers to
+	// others come in smaller blocks. Default 3. InsecureAmplification lifts the
+	// limit.
+	Amplification         int
+	InsecureAmplification bool
+	// ChallengeGroups challenges every group request from an address that is
+	// not validated for its sender, however short the answer
+	// (draft-ietf-core-groupcomm-bis, Section 6.3.1). Without it, small answers
+	// are given at once.
+	ChallengeGroups bool
+
 	// Clock, Rand and Log default to the system's clock, crypto/rand and no
 	// log at all. Meter counts what is dropped.
 	Clock clock.Clock
@@ -114,6 +153,9 @@ func (c *Config) Validate() error {
 		{"DedupBytes", c.DedupBytes}, {"Exchanges", c.Exchanges}, {"ResponseQueue", c.ResponseQueue}, {"Parked", c.Parked},
 		{"ParkTime", int(c.ParkTime)}, {"ACKTimeout", int(c.ACKTimeout)}, {"MaxRetransmit", c.MaxRetransmit},
 		{"ACKDelay", int(c.ACKDelay)}, {"NSTART", c.NSTART}, {"Leisure", int(c.Leisure)}, {"ProbingRate", c.ProbingRate},
+		{"BlockSize", c.BlockSize}, {"MaxBody", c.MaxBody}, {"BlockBytes", c.BlockBytes}, {"MaxUnfragmented", c.MaxUnfragmented},
+		{"Observations", c.Observations}, {"ObservationsPerPeer", c.ObservationsPerPeer}, {"ConfirmEvery", c.ConfirmEvery},
+		{"Amplification", c.Amplification},
 	} {
 		if f.n < 0 {
 			errs = append(errs, fmt.Errorf("%s is negative", f.name))
@@ -121,6 +163,15 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxRetransmit > maxMaxRetransmit {
 		errs = append(errs, fmt.Errorf("MaxRetransmit is above %d", maxMaxRetransmit))
+	}
+	if n := c.BlockSize; n > 0 && (n < 16 || n > 1024 || n&(n-1) != 0) {
+		errs = append(errs, fmt.Errorf("BlockSize %d is no power of two from 16 to 1024", n))
+	}
+	if c.MaxBody > maxMaxBody {
+		errs = append(errs, fmt.Errorf("MaxBody is above %d", maxMaxBody))
+	}
+	if n := c.MaxUnfragmented; n > 0 && (n < 576 || n > maxDatagram) {
+		errs = append(errs, fmt.Errorf("MaxUnfragmented %d is not from 576 to %d", n, maxDatagram))
 	}
 	return errors.Join(errs...)
 }
@@ -178,6 +229,14 @@ func (c Config) withDefaults() Config {
 	def(&c.NSTART, DefaultNSTART)
 	def(&c.ProbingRate, defaultProbingRate)
 	dur(&c.Leisure, DefaultLeisure)
+	def(&c.BlockSize, defaultBlockSize)
+	def(&c.MaxBody, defaultMaxBody)
+	def(&c.BlockBytes, defaultBlockBytes)
+	def(&c.MaxUnfragmented, defaultMaxUnfragmented)
+	def(&c.Observations, defaultObservations)
+	def(&c.ObservationsPerPeer, defaultObservationsPerPeer)
+	def(&c.ConfirmEvery, defaultConfirmEvery)
+	def(&c.Amplification, defaultAmplification)
 	if c.Network == nil {
 		c.Network = UDP{}
 	}

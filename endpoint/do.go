@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
-// Do sends a unicast request and returns its response, of whatever code.
+// Do sends a unicast request and returns its response, of whatever code. Bodies
+// that are too long for one message are transferred block by block, in both
+// directions, so that the response is whole (RFC 7959). To do that oneself, set
+// a Block1 option, or a Block2 option for another block than the first.
 //
 // A protected request gets only responses that verified; an error in clear ends
 // the call with an *UnprotectedError. If the peer challenges the request with
@@ -26,32 +30,69 @@ func (e *Endpoint) Do(ctx context.Context, r Request) (*Response, error) {
 	if r.To.Addr().IsMulticast() {
 		return nil, fmt.Errorf("%w: %s is a group; use DoMulticast", ErrRequest, r.To)
 	}
-	resp, err := e.doOnce(ctx, &r)
+	m, err := r.message()
+	if err != nil {
+		return nil, err
+	}
+	if byHand(m.Options) {
+		return e.roundTrip(ctx, &r, &m)
+	}
+	m.Options = e.smallBlocks(m.Options)
+	resp, err := e.upload(ctx, &r, &m)
+	if err != nil {
+		return nil, err
+	}
+	return e.download(ctx, &r, m, resp)
+}
+
+// smallBlocks asks for responses in blocks of the endpoint's size, if that is
+// not the usual one (RFC 7959, Section 2.4).
+func (e *Endpoint) smallBlocks(opts message.Options) message.Options {
+	if e.szx == maxSZX || coapmsg.Has(opts, message.Block2) {
+		return opts
+	}
+	return coapmsg.Insert(opts, block{szx: e.szx}.option(message.Block2))
+}
+
+// byHand says whether the caller transfers single blocks.
+func byHand(opts message.Options) bool {
+	b, ok := getBlock(opts, message.Block2)
+	return !ok || b != nil && b.num > 0 || coapmsg.Has(opts, message.Block1)
+}
+
+// roundTrip sends one message and returns its response. A challenge is answered;
+// the Echo option then stays in m, for the messages that follow.
+func (e *Endpoint) roundTrip(ctx context.Context, r *Request, m *message.Message) (*Response, error) {
+	resp, err := e.doOnce(ctx, r, *m)
 	if errors.Is(err, ErrAgain) {
-		resp, err = e.doOnce(ctx, &r)
+		resp, err = e.doOnce(ctx, r, *m)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if echo := challenge(&r, resp); echo != nil {
-		r.Options = withEcho(r.Options, echo)
-		return e.doOnce(ctx, &r)
+	if echo := challenge(resp); echo != nil && !coapmsg.Has(r.Options, coapmsg.Echo) {
+		m.Options = setOption(m.Options, message.Option{ID: coapmsg.Echo, Value: echo})
+		return e.doOnce(ctx, r, *m)
 	}
 	return resp, nil
 }
 
 // challenge returns the Echo value that a response asks to be sent, nil if it
-// does not, or if r carries one already.
-func challenge(r *Request, resp *Response) []byte {
-	if resp.Code != codes.Unauthorized || coapmsg.Has(r.Options, coapmsg.Echo) {
+// does not.
+func challenge(resp *Response) []byte {
+	if resp.Code != codes.Unauthorized {
 		return nil
 	}
 	echo, _ := coapmsg.Get(resp.Options, coapmsg.Echo)
 	return echo
 }
 
-func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
-	x, err := e.begin(ctx, r)
+// doOnce sends m and waits for the response to it.
+func (e *Endpoint) doOnce(ctx context.Context, r *Request, m message.Message) (*Response, error) {
+	if r.Security != nil && r.OuterBlockSize > 0 {
+		return e.doOuter(ctx, r, m)
+	}
+	x, err := e.begin(ctx, r, m, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +109,7 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
 	for {
 		select {
 		case a := <-x.ch:
-			resp, err := e.openArrival(x, a)
+			resp, err := e.takeArrival(ctx, r, x, a)
 			if err != nil {
 				return nil, err
 			}
@@ -88,6 +129,23 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request) (*Response, error) {
 			return nil, ErrClosed
 		}
 	}
+}
+
+// takeArrival opens what arrived for x; if a proxy cut the protected message
+// into Outer blocks, all of them are fetched first.
+func (e *Endpoint) takeArrival(ctx context.Context, r *Request, x *exchange, a arrival) (*Response, error) {
+	m, ok := e.parseArrival(a)
+	if !ok {
+		return nil, nil
+	}
+	if x.opener != nil && x.opener != (unchanged{}) && isOuterBlock(m) {
+		e.release(x) // the rest is asked for by requests of their own
+		var err error
+		if m, err = e.outerRest(ctx, r, x, m); err != nil {
+			return nil, err
+		}
+	}
+	return e.openMessage(x, m, a)
 }
 
 // after returns a channel that is closed after d.

@@ -9,9 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plgd-dev/go-coap/v3/message"
-	"github.com/plgd-dev/go-coap/v3/message/codes"
-
 	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
@@ -122,6 +119,7 @@ func (e *Endpoint) checkFresh(f *inflight, o *Opened) bool {
 			e.abandon(f)
 			return false
 		}
+		e.addresses.note(o.identity(&o.Peer), f.d.from, e.cfg.Clock.Now())
 		return true
 	}
 	v, err := e.echo.issue(&o.Peer)
@@ -130,18 +128,6 @@ func (e *Endpoint) checkFresh(f *inflight, o *Opened) bool {
 		e.abandon(f)
 		return false
 	}
-	resp, err := o.Protect(message.Message{
-		Code:    codes.Unauthorized,
-		Options: message.Options{{ID: coapmsg.Echo, Value: v}},
-	}, ProtectOptions{PIV: true})
-	if err != nil {
-		e.drop(DropProtect)
-		e.cfg.Log.Warn("challenge not protected", "to", f.d.from, "error", err)
-		e.abandon(f)
-		return false
-	}
-	// Old requests can be replayed by anybody: their challenges are
-	// remembered in the room for strangers.
-	e.sendResponse(f, resp, keepPlain)
+	e.sendChallenge(f, o, v)
 	return false
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/plgd-dev/go-coap/v3/message/pool"
 )
@@ -38,8 +39,14 @@ type Endpoint struct {
 	leisure  leisure
 	parked   *parking
 	echo     *echoes
-	requests *pool.Pool // messages that handlers get
-	messages *pool.Pool // messages that handlers fill
+	szx      uint8         // of the largest blocks
+	tag      atomic.Uint32 // the last Request-Tag
+
+	transfers *transfers
+	observers *observers
+	addresses *addresses
+	requests  *pool.Pool // messages that handlers get
+	messages  *pool.Pool // messages that handlers fill
 
 	rngMu sync.Mutex
 	rng   *rand.Rand // jitter only; tokens come from cfg.Rand
@@ -88,9 +95,16 @@ func prepare(cfg Config) (*Endpoint, error) {
 	e.acks = newACKQueue(e)
 	e.transmit = newTransmissions(e, uint16(e.rng.Uint32()))
 	e.parked = newParking(e)
+	e.tag.Store(e.rng.Uint32())
+	e.szx = szxFor(min(cfg.BlockSize, cfg.MaxUnfragmented-protectedOptions))
+	e.transfers = newTransfers(&e.cfg)
+	e.observers = newObservers(e, e.rng.Uint32()&0xffff)
 	var err error
-	e.echo, err = newEchoes(cfg.Rand, cfg.Clock)
-	return e, err
+	if e.echo, err = newEchoes(cfg.Rand, cfg.Clock); err != nil {
+		return nil, err
+	}
+	e.addresses = newAddresses(e.echo.key)
+	return e, nil
 }
 
 func (e *Endpoint) open() error {
@@ -128,6 +142,8 @@ func (e *Endpoint) Close() error {
 	e.transmit.stop()
 	e.acks.stop()
 	e.parked.stop()
+	e.transfers.stop()
+	e.observers.close()
 	e.wg.Wait()
 	return errors.Join(errs...)
 }

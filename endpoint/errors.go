@@ -30,6 +30,9 @@ var (
 	ErrInsecureMulticast = errors.New("group requests need protection")
 	// ErrRequest reports a Request that cannot be sent as it is.
 	ErrRequest = errors.New("unusable request")
+	// ErrBlock reports a block-wise transfer that failed: the peer broke its
+	// rules or lost the body, or the body is longer than Config.MaxBody.
+	ErrBlock = errors.New("block-wise transfer failed")
 	// ErrConn is returned by methods of a handler's mux.Conn that an endpoint
 	// does not offer.
 	ErrConn = errors.New("not offered here: use the endpoint's Do")

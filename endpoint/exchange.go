@@ -27,7 +27,9 @@ type exchange struct {
 	token  [tokenSize]byte
 	to     remote
 	multi  bool
-	opener ResponseOpener // nil for a plain request
+	opener ResponseOpener  // nil for a plain request
+	wire   message.Message // as it was sent, protected
+	reuse  bool            // token and ch belong to another exchange
 	ch     chan arrival
 	failed chan error // at most one: reset, never acknowledged, or errACK
 	silent bool       // no response is wanted
@@ -134,20 +136,23 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 	}
 }
 
-// begin protects and sends a request. The caller ends the exchange.
-func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
+// begin protects and sends the message m of a request. The caller ends the
+// exchange. If token is not nil, the request is sent with the token of that
+// exchange, which takes the responses too.
+func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, token *exchange) (*exchange, error) {
 	if e.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	m, err := r.message()
-	if err != nil {
-		return nil, err
-	}
 	multi := r.To.Addr().IsMulticast()
 	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1)}
-	if multi {
+	switch {
+	case token != nil:
+		x.ch, x.token, x.reuse = token.ch, token.token, true
+	case multi:
 		x.ch = make(chan arrival, e.cfg.ResponseQueue)
-	} else {
+	case coapmsg.Has(m.Options, message.Observe):
+		x.ch = make(chan arrival, observeQueue)
+	default:
 		x.ch = make(chan arrival, unicastQueue)
 	}
 	if err := e.nstart.enter(ctx, e.ctx, x.to); err != nil {
@@ -157,9 +162,11 @@ func (e *Endpoint) begin(ctx context.Context, r *Request) (*exchange, error) {
 		e.nstart.leave(x.to)
 		return nil, err
 	}
-	if err := e.tokens.add(x, e.cfg.Rand); err != nil {
-		e.nstart.leave(x.to)
-		return nil, err
+	if token == nil {
+		if err := e.tokens.add(x, e.cfg.Rand); err != nil {
+			e.nstart.leave(x.to)
+			return nil, err
+		}
 	}
 	if err := e.transmitRequest(r, x, m); err != nil {
 		e.end(x)
@@ -183,6 +190,7 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 	if confirmable := r.confirmable(); confirmable {
 		m.Type = message.Confirmable
 	}
+	x.wire = m
 	data, err := coapmsg.AppendDatagram(nil, m)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
@@ -200,7 +208,7 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 		}
 		return nil
 	}
-	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, request: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
+	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, bounded: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
 	return nil
 }
 
@@ -231,28 +239,46 @@ func (e *Endpoint) end(x *exchange) {
 	if !x.multi {
 		e.transmit.cancel(x.key)
 	}
-	e.tokens.remove(x)
+	if !x.reuse {
+		e.tokens.remove(x)
+	}
 	e.release(x)
 	if c, ok := x.opener.(interface{ Close() }); ok {
 		c.Close()
 	}
 }
 
-// openArrival parses and verifies what arrived for x. A nil response without
-// error is to be ignored. An error is ErrAgain or an *UnprotectedError.
-func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
+// parseArrival parses what arrived.
+func (e *Endpoint) parseArrival(a arrival) (m message.Message, ok bool) {
 	m, err := coapmsg.ParseDatagram(a.data)
 	if err != nil {
 		e.drop(DropMalformed)
-		return nil, nil
+		return m, false
 	}
 	if unsupported(m.Options) {
 		e.drop(DropCriticalOption)
+		return m, false
+	}
+	return m, true
+}
+
+// openArrival parses and verifies what arrived for x. A nil response without
+// error is to be ignored. An error is ErrAgain or an *UnprotectedError.
+func (e *Endpoint) openArrival(x *exchange, a arrival) (*Response, error) {
+	m, ok := e.parseArrival(a)
+	if !ok {
 		return nil, nil
 	}
+	return e.openMessage(x, m, a)
+}
+
+// openMessage is openArrival for a message that is parsed.
+func (e *Endpoint) openMessage(x *exchange, m message.Message, a arrival) (*Response, error) {
+	var err error
 	peer := Peer{Mode: Plain}
 	_, n := coapmsg.FindOSCORE(m.Options)
 	switch {
+	case x.opener == (unchanged{}):
 	case x.opener == nil && n > 0:
 		e.drop(DropNoContext)
 		return nil, nil

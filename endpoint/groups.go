@@ -63,10 +63,17 @@ func (c *Contexts) openGroup(m message.Message, opt coapmsg.OSCOREOption, from n
 		}
 		in, x, who, gerr := e.group.UnprotectRequest(m, now)
 		budget.Report(opt.KIDContext, opt.KID, from, now, gerr)
-		if gerr == nil || errors.Is(gerr, grouposcore.ErrWindowInvalid) {
+		if x != nil { // it verified
 			o := e.opened(c, in, x, who)
 			if gerr != nil {
-				o.Fresh = func() error { return e.group.ConfirmFresh(x, c.now()) }
+				o.Fresh = func() error {
+					now := c.now()
+					err := e.group.ConfirmFresh(x, now)
+					if err == nil {
+						budget.Report(opt.KIDContext, opt.KID, from, now, nil)
+					}
+					return err
+				}
 			}
 			return o, nil
 		}

@@ -12,13 +12,13 @@ import (
 )
 
 // handle runs the handler for a request. present is false if it set no
-// response. A panic becomes 5.00, as one resource must not end the others.
-func (e *Endpoint) handle(m message.Message, p Peer) (resp message.Message, present bool) {
+// response; notifying says that it runs for a notification. A panic becomes 5.00, as one resource must not end the others.
+func (e *Endpoint) handle(m message.Message, p Peer, notifying bool) (resp message.Message, present bool) {
 	if e.cfg.Handler == nil {
 		return message.Message{Code: codes.NotFound}, true
 	}
 	c := &call{}
-	c.ctx = requestContext{Context: e.ctx, peer: p}
+	c.ctx = requestContext{Context: e.ctx, peer: p, notifying: notifying}
 	req := e.requests.AcquireMessage(&c.ctx)
 	req.SetMessage(m)
 	c.w = responseWriter{e: e, ctx: &c.ctx, resp: e.messages.AcquireMessage(&c.ctx)}

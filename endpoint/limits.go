@@ -52,6 +52,8 @@ const (
 	// unicastQueue is the same for a request with one response: the response
 	// itself and a few forgeries.
 	unicastQueue = 8
+	// observeQueue is the same for an observation.
+	observeQueue = 32
 	// defaultProbingRate is PROBING_RATE, in bytes per second.
 	defaultProbingRate = 1
 	// maxSilent is how many addresses that do not answer are remembered.
@@ -71,6 +73,43 @@ const (
 	defaultParkTime = 5 * time.Second
 	// parkedPerSender keeps one unknown Sender ID from using all of it.
 	parkedPerSender = 8
+
+	// defaultBlockSize is the payload of one block, in bytes: the largest, which
+	// RFC 7252, Section 4.6, suggests for a message.
+	defaultBlockSize = 1024
+	// defaultMaxBody bounds one body: the credentials of a group of some ten
+	// thousand members.
+	defaultMaxBody = 4 << 20
+	// maxMaxBody is what Block options can address with the smallest size.
+	maxMaxBody = (maxBlockNum + 1) * 16
+	// defaultBlockBytes bounds all bodies that are transferred at once.
+	defaultBlockBytes = 32 << 20
+	// defaultMaxUnfragmented is MAX_UNFRAGMENTED_SIZE: a block with all its
+	// options fits, protected, and little more.
+	defaultMaxUnfragmented = 2048
+	// protectedOptions is what of a message of that size is left for options and
+	// protection, so that the payload of a block is what remains.
+	protectedOptions = 512
+	// defaultObservations is how many observers are served, of 2 KB each.
+	defaultObservations = 4096
+	// defaultObservationsPerPeer keeps one peer from using all of it.
+	defaultObservationsPerPeer = 128
+	// defaultConfirmEvery is how many notifications go between two that ask for
+	// an acknowledgement, counting one of them.
+	defaultConfirmEvery = 8
+	// confirmAfter is the longest time without one (RFC 7641, Section 4.5).
+	confirmAfter = 24 * time.Hour
+	// notifyInterval is the time between two notifications that are not
+	// confirmable if the round trip is not known (RFC 7641, Section 4.5.1).
+	notifyInterval = 3 * time.Second
+	// defaultAmplification is how many times longer than a request its answer
+	// may be while the address it came from is not validated (RFC 9000,
+	// Section 8, by way of RFC 9175, Section 2.4).
+	defaultAmplification = 3
+	// addressesKept is how many validated addresses are remembered, of peers
+	// and of strangers each; addressLifetime for how long.
+	addressesKept   = 8192
+	addressLifetime = time.Hour
 
 	// defaultACKDelay is when a request that still is in work gets its empty
 	// acknowledgement: well below ACK_TIMEOUT.

@@ -33,13 +33,17 @@ const (
 	DropUnacknowledged               // a confirmable response was never acknowledged
 	DropSignalling                   // code of a reserved class
 	DropBudget                       // too many failed verifications of one sender or source
+	DropUnvalidated                  // a challenge was sent instead of a long answer
+	DropMulticastBlock               // block-wise request to a group
+	DropObserver                     // no room for another observer
+	DropBlock                        // block-wise response that cannot be put together
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
-	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget",
+	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "block",
 }
 
 // String returns a short lower-case name, fit for a metric label.

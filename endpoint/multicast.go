@@ -30,7 +30,12 @@ func (e *Endpoint) DoMulticast(ctx context.Context, r Request) iter.Seq2[*Respon
 			yield(nil, ErrInsecureMulticast)
 			return
 		}
-		x, err := e.begin(ctx, &r)
+		m, err := r.groupMessage(e)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		x, err := e.begin(ctx, &r, m, nil)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -39,24 +44,38 @@ func (e *Endpoint) DoMulticast(ctx context.Context, r Request) iter.Seq2[*Respon
 		if x.silent {
 			return
 		}
-		c := e.newCollector(ctx, &r, x)
+		c := e.newCollector(ctx, &r, m, x)
 		defer c.stop()
 		c.run(ctx, yield)
 	}
 }
 
+// groupMessage makes a request to a group. It has to fit one message, as there
+// is no block-wise request to a group (draft-ietf-core-groupcomm-bis,
+// Section 3.8).
+func (r *Request) groupMessage(e *Endpoint) (message.Message, error) {
+	m, err := r.message()
+	if err == nil && (len(m.Payload) > 16<<e.szx || coapmsg.Has(m.Options, message.Block1)) {
+		err = fmt.Errorf("%w: a request to a group fits one message", ErrRequest)
+	}
+	m.Options = e.smallBlocks(m.Options)
+	return m, err
+}
+
 // collector gathers the responses to one group request. Servers that answer
 // with a challenge are asked again, each by unicast
-// (draft-ietf-core-oscore-groupcomm, Section 9).
+// (draft-ietf-core-oscore-groupcomm, Section 9); the further blocks of a
+// response are fetched so too (draft-ietf-core-groupcomm-bis, Section 3.8).
 type collector struct {
 	e      *Endpoint
 	r      *Request
+	m      message.Message
 	x      *exchange
 	ctx    context.Context // of the unicast requests
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	pending  []Request // not asked yet
+	pending  []followUp // not asked yet
 	active   int
 	answered chan *Response // nil for a request that failed
 }
@@ -64,8 +83,8 @@ type collector struct {
 // followUps is how many challenged servers are asked again at once.
 const followUps = 8
 
-func (e *Endpoint) newCollector(ctx context.Context, r *Request, x *exchange) *collector {
-	c := &collector{e: e, r: r, x: x, answered: make(chan *Response, followUps)}
+func (e *Endpoint) newCollector(ctx context.Context, r *Request, m message.Message, x *exchange) *collector {
+	c := &collector{e: e, r: r, m: m, x: x, answered: make(chan *Response, followUps)}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	return c
 }
@@ -118,36 +137,66 @@ func (c *collector) run(ctx context.Context, yield func(*Response, error) bool) 
 	}
 }
 
-// askAgain takes a response that is a challenge.
+// followUp is a unicast request to a server that answered a group request.
+type followUp struct {
+	r     Request
+	m     message.Message
+	first *Response // whose further blocks are wanted; nil: ask again
+}
+
+// askAgain takes a response that is a challenge, or a part.
 func (c *collector) askAgain(resp *Response) bool {
-	echo := challenge(c.r, resp)
-	u, ok := c.r.Security.(unicaster)
-	if echo == nil || !ok || len(c.pending) >= c.e.cfg.ResponseQueue {
+	echo := challenge(resp)
+	b, ok := getBlock(resp.Options, message.Block2)
+	if echo == nil && (!ok || b == nil) || byHand(c.m.Options) || coapmsg.Has(c.m.Options, coapmsg.Echo) {
 		return false
 	}
-	again := *c.r
-	again.To, again.Security = resp.Peer.Addr, u.unicast(&resp.Peer)
-	again.Options = withEcho(c.r.Options, echo)
-	c.pending = append(c.pending, again)
+	if len(c.pending) >= c.e.cfg.ResponseQueue {
+		c.e.drop(DropResponseQueue)
+		return true
+	}
+	f := followUp{r: *c.r, m: c.m}
+	f.r.To, f.r.Security = resp.Peer.Addr, towards(c.r.Security, &resp.Peer)
+	if echo != nil {
+		f.m.Options = setOption(c.m.Options, message.Option{ID: coapmsg.Echo, Value: echo})
+	} else {
+		f.first = resp
+	}
+	c.pending = append(c.pending, f)
 	c.next()
 	return true
 }
 
+// towards is how requests to one server that answered a group request are
+// protected.
+func towards(p Protector, to *Peer) Protector {
+	if u, ok := p.(unicaster); ok {
+		return u.unicast(to)
+	}
+	return p
+}
+
 func (c *collector) next() {
 	for c.active < followUps && len(c.pending) > 0 {
-		r := c.pending[0]
+		f := c.pending[0]
 		c.pending = c.pending[1:]
 		c.active++
 		c.wg.Go(func() {
-			resp, err := c.e.doOnce(c.ctx, &r)
+			resp, err := f.run(c.ctx, c.e)
 			if err != nil {
-				c.e.cfg.Log.Debug("challenged server did not answer", "peer", r.To, "error", err)
+				c.e.cfg.Log.Debug("server of a group gave no whole answer by unicast", "peer", f.r.To, "error", err)
 			}
 			c.answered <- resp
 		})
 	}
 }
 
-func withEcho(opts message.Options, echo []byte) message.Options {
-	return append(append(message.Options{}, opts...), message.Option{ID: coapmsg.Echo, Value: echo})
+func (f *followUp) run(ctx context.Context, e *Endpoint) (*Response, error) {
+	if f.first == nil {
+		var err error
+		if f.first, err = e.roundTrip(ctx, &f.r, &f.m); err != nil {
+			return nil, err
+		}
+	}
+	return e.download(ctx, &f.r, f.m, f.first)
 }

@@ -72,12 +72,16 @@ func PeerFrom(ctx context.Context) (Peer, bool) {
 // requestContext carries the peer without a chain of context values.
 type requestContext struct {
 	context.Context
-	peer Peer
+	peer      Peer
+	notifying bool
 }
 
 func (c *requestContext) Value(key any) any {
-	if _, ok := key.(peerKey); ok {
+	switch key.(type) {
+	case peerKey:
 		return &c.peer
+	case notificationKey:
+		return c.notifying
 	}
 	return c.Context.Value(key)
 }

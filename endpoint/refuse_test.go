@@ -64,14 +64,14 @@ func TestServerRefuses(t *testing.T) {
 			}
 		})
 	})
-	t.Run("block-wise and proxying are refused, not misread", func(t *testing.T) {
+	t.Run("other block-wise transfers and proxying are refused, not misread", func(t *testing.T) {
 		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
 			for i, c := range []struct {
 				opt  message.Option
 				code codes.Code
 			}{
-				{message.Option{ID: message.Block1, Value: []byte{8}}, codes.BadOption},
-				{message.Option{ID: message.Block2, Value: []byte{1}}, codes.BadOption},
+				{message.Option{ID: coapmsg.QBlock1, Value: []byte{8}}, codes.BadOption},
+				{message.Option{ID: coapmsg.QBlock2, Value: []byte{1}}, codes.BadOption},
 				{message.Option{ID: message.ProxyScheme, Value: []byte("coap")}, codes.ProxyingNotSupported},
 				{message.Option{ID: message.ProxyURI, Value: []byte("coap://h/a")}, codes.ProxyingNotSupported},
 			} {

@@ -33,6 +33,11 @@ type Request struct {
 	// Security protects the request; nil sends it in clear.
 	Security Protector
 
+	// OuterBlockSize, if not 0, cuts the protected message into Outer blocks of
+	// at most this size, for a proxy that takes no longer ones (RFC 8613,
+	// Section 4.1.3.4.2): a power of two from 16 to 1024.
+	OuterBlockSize int
+
 	// Interface and HopLimit apply to group requests: the name of the
 	// interface to send by, and the hop limit. Their zero values mean the
 	// interface of the endpoint's address, and 1.

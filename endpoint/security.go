@@ -44,6 +44,14 @@ type Opened struct {
 	// the replay window valid. An error of Fresh drops the request
 	// (RFC 8613, Appendix B.1.2; RFC 9175, Section 2).
 	Fresh func() error
+	// Key identifies the sender among all of all openers, for what is kept
+	// between its requests: block-wise bodies, observations, its address. It is
+	// comparable, such as a pointer to the security context. If it is nil, the
+	// endpoint goes by the Mode, SenderID and Gid of Peer.
+	Key any
+	// Overhead is how many bytes a protected response is longer than its CoAP
+	// message, at most; 0 leaves it to the endpoint to assume the worst.
+	Overhead int
 }
 
 // ProtectOptions says what a response must carry besides the default.

@@ -18,6 +18,7 @@ type inflight struct {
 	mid   uint16
 	con   bool
 	token message.Token
+	outer *outer  // nil if the request has no Outer Block options
 	wait  waiting // of the ACK queue
 
 	mu       sync.Mutex
@@ -64,6 +65,10 @@ func (e *Endpoint) work() {
 			e.busy.leave(d.remote())
 		case again := <-e.parked.resume:
 			again()
+		case <-e.observers.wake:
+			if ob := e.observers.next(); ob != nil {
+				e.observers.run(ob)
+			}
 		case <-e.ctx.Done():
 			return
 		}
@@ -122,6 +127,12 @@ func (e *Endpoint) process(f *inflight, m message.Message) {
 	if coapmsg.Has(m.Options, message.ProxyURI) || coapmsg.Has(m.Options, message.ProxyScheme) {
 		e.refuse(f, DropNoContext, codes.ProxyingNotSupported, "")
 		return
+	}
+	if has := survey(m.Options); has.block1 || has.block2 {
+		var done bool
+		if m, done = e.outerBlocks(f, m, has); done {
+			return
+		}
 	}
 	opt, err := coapmsg.ParseOSCOREOption(value)
 	if err != nil || len(m.Payload) == 0 {
@@ -186,12 +197,7 @@ func (e *Endpoint) servePlain(f *inflight, m message.Message) {
 		e.refuse(f, DropPlain, codes.ProxyingNotSupported, "")
 	default:
 		m.Options = coapmsg.IgnoreElective(m.Options)
-		resp, ok := e.handle(m, Peer{Addr: f.d.from, Multicast: f.multicast(), Mode: Plain})
-		how := forget
-		if ok && coapmsg.IsSuccess(resp.Code) || !ok {
-			how = keepPlain
-		}
-		e.answer(f, m, nil, resp, ok, how)
+		e.serveAsk(&ask{f: f, m: m, peer: Peer{Addr: f.d.from, Multicast: f.multicast(), Mode: Plain}})
 	}
 }
 
@@ -213,19 +219,18 @@ func (e *Endpoint) serveOpened(f *inflight, o *Opened) {
 		}
 	}
 	m.Options = coapmsg.IgnoreElective(m.Options)
-	resp, ok := e.handle(m, o.Peer)
-	e.answer(f, m, o, resp, ok, keep)
+	e.serveAsk(&ask{f: f, m: m, o: o, peer: o.Peer})
 }
 
-// unsupported reports critical options that make a request be refused: unknown
-// ones, and the block-wise ones, which this endpoint does not implement.
+// unsupported reports critical options that make a message be refused: unknown
+// ones, among them those of other block-wise transfers (RFC 9177).
 func unsupported(opts message.Options) bool {
 	if _, bad := coapmsg.UnknownCritical(opts); bad {
 		return true
 	}
 	for _, o := range opts {
 		switch o.ID {
-		case message.Block1, message.Block2, coapmsg.QBlock1, coapmsg.QBlock2, coapmsg.EDHOC:
+		case coapmsg.QBlock1, coapmsg.QBlock2, coapmsg.EDHOC:
 			return true
 		}
 	}

@@ -39,9 +39,10 @@ type transmission struct {
 	data    []byte
 	sock    *socket
 	from    netip.Addr
-	request bool // requests are bounded by the table of tokens
-	timeout time.Duration
+	bounded bool          // by a table of its own: requests, notifications
+	timeout time.Duration // of the next retransmission; 0: to be chosen
 	retries int
+	renew   func(retries int, timeout time.Duration) bool // see expire; may be nil
 	timer   clock.Timer
 	done    func(outcome)
 }
@@ -75,20 +76,23 @@ func (t *transmissions) start(x *transmission, confirmable bool) {
 		t.mu.Unlock()
 		return
 	}
-	if !x.request && len(t.pending) >= maxSeparate {
+	if !x.bounded && len(t.pending) >= maxSeparate {
 		confirmable = false
 	} else {
 		t.pending[x.key] = x
 	}
 	if confirmable {
-		x.timeout = time.Duration(float64(e.cfg.ACKTimeout) * (1 + (ackRandomFactor-1)*e.jitter()))
+		if x.timeout == 0 {
+			x.timeout = time.Duration(float64(e.cfg.ACKTimeout) * (1 + (ackRandomFactor-1)*e.jitter()))
+		}
 		x.timer = e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
 	}
 	t.mu.Unlock()
 	e.send(x.sock, x.data, x.key.to.addr, x.from)
 }
 
-// expire sends again or gives up.
+// expire sends again or gives up. If renew takes over, with the counter and the
+// timeout that come next, it is over without a call of done.
 func (t *transmissions) expire(x *transmission) {
 	t.mu.Lock()
 	if t.pending[x.key] != x {
@@ -101,8 +105,20 @@ func (t *transmissions) expire(x *transmission) {
 		x.done(exhausted)
 		return
 	}
-	x.retries++
-	x.timeout *= 2
+	retries, timeout := x.retries+1, 2*x.timeout
+	if x.renew != nil {
+		t.mu.Unlock()
+		if x.renew(retries, timeout) {
+			t.cancel(x.key)
+			return
+		}
+		t.mu.Lock()
+		if t.pending[x.key] != x {
+			t.mu.Unlock()
+			return
+		}
+	}
+	x.retries, x.timeout = retries, timeout
 	x.timer = t.e.cfg.Clock.AfterFunc(x.timeout, func() { t.expire(x) })
 	t.mu.Unlock()
 	t.e.send(x.sock, x.data, x.key.to.addr, x.from)

@@ -38,8 +38,12 @@ type socket struct {
 	Transport
 	local netip.AddrPort
 	group bool
-	conn  *connection // what a connection is beyond a socket; nil for UDP
-	id    uint64      // of a connection, never used again; 0 for UDP
+	// validated says that the transport itself shows where peers are, so that
+	// answers need no limit; reliable that it loses nothing, so that messages
+	// are not acknowledged.
+	validated, reliable bool
+	conn                *connection // what a connection is beyond a socket; nil for UDP
+	id                  uint64      // of a connection, never used again; 0 for UDP
 }
 
 // MulticastGroup is a CoAP group: the address and port that requests to it are

@@ -1,0 +1,231 @@
+package endpoint
+
+import (
+	"bytes"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// ask is a request above the layer of security, with all it takes to answer
+// it.
+type ask struct {
+	f    *inflight
+	m    message.Message
+	o    *Opened // nil for a plain request
+	peer Peer
+	who  any // what tells this peer from all others
+
+	block1, block2 block // if they are there
+	has            marks
+	observer       *observer // being registered
+}
+
+// marks are the options that need more than a handler.
+type marks struct{ block1, block2, observe, echo, etag bool }
+
+func survey(opts message.Options) (m marks) {
+	for _, o := range opts {
+		switch o.ID {
+		case message.Block1:
+			m.block1 = true
+		case message.Block2:
+			m.block2 = true
+		case message.Observe:
+			m.observe = true
+		case coapmsg.Echo:
+			m.echo = true
+		case message.ETag:
+			m.etag = true
+		}
+	}
+	return m
+}
+
+// identity is who a protected request is from, for what is kept between the
+// requests of one peer.
+type identity struct {
+	mode     Mode
+	id, gid  string
+	isolated any // Opened.Key
+}
+
+func (o *Opened) identity(p *Peer) any {
+	if o.Key != nil {
+		return o.Key
+	}
+	return identity{mode: p.Mode, id: string(p.SenderID), gid: string(p.Gid)}
+}
+
+// serveAsk takes a request through block-wise transfer and Observe to its
+// handler, and the response back.
+func (e *Endpoint) serveAsk(a *ask) {
+	if a.o == nil {
+		a.who = a.f.d.remote()
+	} else {
+		a.who = a.o.identity(&a.peer)
+	}
+	a.has = survey(a.m.Options)
+	if a.has.echo {
+		v, _ := coapmsg.Get(a.m.Options, coapmsg.Echo)
+		e.validate(a, v)
+	}
+	if a.f.multicast() && e.cfg.ChallengeGroups && e.limited(a) && !e.addresses.reached(a.who, a.f.d.from, e.cfg.Clock.Now()) {
+		e.challenge(a)
+		return
+	}
+	if a.has.block1 || a.has.block2 {
+		if done := e.serveBlocks(a); done {
+			return
+		}
+	}
+	if a.has.observe {
+		e.serveObserve(a)
+	}
+	m := a.m
+	m.Options = handlerOptions(a.has, m.Options)
+	resp, ok := e.handle(m, a.peer, false)
+	e.reply(a, resp, ok)
+}
+
+// serveBlocks does what Block options ask for before the handler runs; done if
+// it need not run.
+func (e *Endpoint) serveBlocks(a *ask) (done bool) {
+	if a.has.block1 {
+		if a.f.multicast() {
+			// There is no block-wise request to a group
+			// (draft-ietf-core-groupcomm-bis, Section 3.8).
+			e.drop(DropMulticastBlock)
+			e.abandonAs(a.f, a.o)
+			return true
+		}
+		b, _ := getBlock(a.m.Options, message.Block1)
+		a.block1 = *b
+		whole, reply := e.assemble(a.m, a.block1, receiving, a.who, e.cfg.MaxBody)
+		if reply.Code != codes.Empty {
+			e.answer(a.f, a.m, a.o, reply, true, e.keeping(a, reply, true))
+			return true
+		}
+		a.m = whole
+		a.block1.more, a.block1.szx = false, min(a.block1.szx, e.szx)
+	}
+	if a.has.block2 {
+		b, _ := getBlock(a.m.Options, message.Block2)
+		if a.block2 = *b; a.block2.szx == bertSZX {
+			e.reply(a, message.Message{Code: codes.BadRequest, Payload: []byte("block size exponent 7")}, true)
+			return true
+		}
+		key := transferKey{handingOut, a.who, requestHash(a.m)}
+		if a.block2.num > 0 {
+			a.has.observe = false // later blocks register nothing (RFC 7959, Section 2.6)
+			if resp, ok := e.transfers.kept(key, a.m.Payload); ok {
+				e.reply(a, resp, true)
+				return true
+			}
+			if !isSafe(a.m.Code) {
+				e.reply(a, message.Message{Code: codes.RequestEntityIncomplete}, true)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// handlerOptions are the options a handler sees: the whole body is there, so
+// the Block options are not.
+func handlerOptions(m marks, opts message.Options) message.Options {
+	if !m.block2 {
+		return opts
+	}
+	return withoutOptions(opts, message.Block2)
+}
+
+// reply sends what the handler answered.
+func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
+	if !present {
+		e.observers.discard(a.observer, true)
+		e.answer(a.f, a.m, a.o, resp, false, e.keeping(a, resp, false))
+		return
+	}
+	if a.has.etag {
+		resp = revalidated(a.m, resp)
+	}
+	observed := coapmsg.Has(resp.Options, message.Observe)
+	registers := observed && a.observer != nil && coapmsg.IsSuccess(resp.Code)
+	if observed {
+		resp.Options = withoutOptions(resp.Options, message.Observe)
+	}
+	if registers {
+		resp.Options = coapmsg.Insert(resp.Options, e.observers.option())
+	}
+	szx := e.szx
+	if first := e.firstBlock(a, resp, szx); e.amplifies(a, first) {
+		if isSafe(a.m.Code) {
+			e.observers.discard(a.observer, false)
+			e.challenge(a)
+			return
+		}
+		// The effect is there already: the answer comes in blocks small
+		// enough (draft-ietf-core-groupcomm-bis, Section 6.3).
+		var ok bool
+		if szx, ok = e.fitting(a, resp); !ok {
+			resp.Options, resp.Payload = nil, nil
+		}
+	}
+	var asked *block
+	if a.has.block2 && coapmsg.IsSuccess(resp.Code) {
+		asked = &a.block2
+	}
+	if asked != nil || len(resp.Payload) > 16<<szx {
+		resp = e.blockOf(resp, a.m, asked, szx, handingOut, a.who)
+	}
+	if a.has.block1 {
+		resp.Options = setOption(resp.Options, a.block1.option(message.Block1))
+	}
+	e.answer(a.f, a.m, a.o, resp, true, e.keeping(a, resp, true))
+	if registers {
+		e.observers.activate(a.observer)
+	} else {
+		e.observers.discard(a.observer, true)
+	}
+}
+
+// firstBlock is the response with no more payload than a block has.
+func (e *Endpoint) firstBlock(a *ask, resp message.Message, szx uint8) message.Message {
+	if a.has.block2 {
+		szx = min(szx, a.block2.szx)
+	}
+	resp.Payload = resp.Payload[:min(len(resp.Payload), 16<<szx)]
+	return resp
+}
+
+// keeping says how a request is remembered for its copies.
+func (e *Endpoint) keeping(a *ask, resp message.Message, present bool) kept {
+	switch {
+	case a.o != nil:
+		return keep
+	case !present || coapmsg.IsSuccess(resp.Code):
+		return keepPlain
+	}
+	return forget
+}
+
+// revalidated turns a response whose ETag the request names into 2.03
+// (RFC 7252, Sections 5.9.1.3 and 5.10.6.2), as well for a request to a group
+// (draft-ietf-core-groupcomm-bis, Section 3.2.2.1).
+func revalidated(req, resp message.Message) message.Message {
+	tag, ok := coapmsg.Get(resp.Options, message.ETag)
+	if !ok || resp.Code != codes.Content || !isSafe(req.Code) {
+		return resp
+	}
+	for _, o := range req.Options {
+		if o.ID == message.ETag && bytes.Equal(o.Value, tag) {
+			resp.Code, resp.Payload = codes.Valid, nil
+			resp.Options = withoutOptions(resp.Options, message.ContentFormat, message.Size2)
+			return resp
+		}
+	}
+	return resp
+}
