@@ -113,3 +113,65 @@ func flipBit(m message.Message, bit uint16) message.Message {
 	m.Options = coapmsg.Insert(coapmsg.Without(m.Options, coapmsg.OSCORE), message.Option{ID: coapmsg.OSCORE, Value: opt})
 	return m
 }
+
+// FuzzReplacedMessage runs a long exchange in which one message is replaced by a
+// stranger's: it must not be accepted, and the exchange must go on as if it had
+// never come.
+func FuzzReplacedMessage(f *testing.F) {
+	r := newRealm(f)
+	// run gives the messages of the exchange, with the one at the index replaced.
+	run := func(t testing.TB, bits uint8, at int, stranger *message.Message) (made []message.Message) {
+		mode := func(n uint) Mode { return Mode(1 + bits>>n&1) }
+		client, server := r.at(t, "client", 5), r.at(t, "server", 7)
+		m, cx := ask(t, client, observe(), mode(0), []byte{0x52})
+		made = append(made, m)
+		known := func(got message.Message) bool {
+			for _, k := range made {
+				if bytes.Equal(k.Payload, got.Payload) && bytes.Equal(rawOption(k), rawOption(got)) {
+					return true
+				}
+			}
+			return false
+		}
+		if stranger != nil && at == 0 {
+			if _, _, _, err := server.UnprotectRequest(*stranger); err == nil && !known(*stranger) {
+				t.Fatalf("accepted the request %v", stranger)
+			} else if err == nil {
+				return made // the stranger repeated the request itself
+			}
+		}
+		_, sx, _ := hear(t, server, m)
+		for i := range 3 {
+			out := answer(t, server, notification("x"), sx, ResponseOptions{Mode: mode(uint(1 + i))})
+			made = append(made, out)
+			if stranger != nil && at == i+1 {
+				if _, _, err := client.UnprotectResponse(*stranger, cx); err == nil && !known(*stranger) {
+					t.Fatalf("accepted the response %v", stranger)
+				} else if err == nil {
+					return made
+				}
+			}
+			learn(t, client, out, cx)
+		}
+		if client.Recipients() != 1 || server.Recipients() != 1 {
+			t.Fatal("the stranger left something behind")
+		}
+		return made
+	}
+	for bits := range uint8(16) {
+		for at, m := range run(f, bits, -1, nil) {
+			b, err := coapmsg.AppendDatagram(nil, flip(m, -1))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(bits, uint8(at), b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, bits, at uint8, b []byte) {
+		m, err := coapmsg.ParseDatagram(b)
+		if err != nil {
+			return
+		}
+		run(t, bits, int(at%4), &m)
+	})
+}
