@@ -12,23 +12,24 @@ import (
 	"github.com/cohort-iot/cohort/grouposcore"
 )
 
-// peers is how many Recipient Contexts are made to find out the size of one.
-const peers = 512
+// maxPeers is how many Recipient Contexts are made to find out the size of one.
+const maxPeers = 512
 
 // memorySuite measures what a member keeps of each peer it hears: Recipient
 // Context, expanded key and place in the table, against an expanded key alone.
 // The credential itself belongs to whoever keeps credentials. Pairwise keys are
 // a cache beside it.
-func memorySuite(*meter) ([]figure, error) {
-	group, err := recipientBytes(false)
+func memorySuite(m *meter) ([]figure, error) {
+	peers := min(16*m.rounds, maxPeers)
+	group, err := recipientBytes(peers, false)
 	if err != nil {
 		return nil, err
 	}
-	both, err := recipientBytes(true)
+	both, err := recipientBytes(peers, true)
 	if err != nil {
 		return nil, err
 	}
-	floor, err := expandedBytes()
+	floor, err := expandedBytes(peers)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func live() float64 {
 // recipientBytes lets one member hear many others, each twice, since a key is
 // expanded at its second use, and compares the heap before and after. With
 // pairwise, each sends a pairwise request too.
-func recipientBytes(pairwise bool) (float64, error) {
+func recipientBytes(peers int, pairwise bool) (float64, error) {
 	g, err := newGroup()
 	if err != nil {
 		return 0, err
@@ -87,12 +88,12 @@ func recipientBytes(pairwise bool) (float64, error) {
 	runtime.KeepAlive(heard)
 	runtime.KeepAlive(listener)
 	runtime.KeepAlive(g)
-	return (after - before) / peers, nil
+	return (after - before) / float64(peers), nil
 }
 
 // expandedBytes is the size of an expanded key.
-func expandedBytes() (float64, error) {
-	var public [peers]ed25519.PublicKey
+func expandedBytes(peers int) (float64, error) {
+	public := make([]ed25519.PublicKey, peers)
 	for i := range public {
 		key, _, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
@@ -100,8 +101,8 @@ func expandedBytes() (float64, error) {
 		}
 		public[i] = key
 	}
+	keys := make([]*voi.ExpandedPublicKey, peers)
 	before := live()
-	var keys [peers]*voi.ExpandedPublicKey
 	for i, p := range public {
 		key, err := voi.NewExpandedPublicKey(voi.PublicKey(p))
 		if err != nil {
@@ -112,5 +113,5 @@ func expandedBytes() (float64, error) {
 	after := live()
 	runtime.KeepAlive(keys)
 	runtime.KeepAlive(public)
-	return (after - before) / peers, nil
+	return (after - before) / float64(peers), nil
 }
