@@ -110,6 +110,7 @@ func (s *Sessions) load(ctx context.Context, a manager.StoredAssociation) error 
 	if err != nil {
 		return err
 	}
+	next += lostBlocks * reserveBlock
 	oc, err := oscore.NewContext(a.Params, oscore.NewSequence(next))
 	if err != nil {
 		return err
@@ -240,6 +241,11 @@ func (s *Sessions) extend(association uint64, expires time.Time) {
 // reserveBlock is how many sequence numbers are reserved at once: one rekeying
 // message takes one, so a block lasts long and little is lost with it.
 const reserveBlock = 32
+
+// lostBlocks is how many reservations of one association may be missing from data
+// that is shown to be the newest: the anchor may be that many commits behind, and
+// a commit holds at most one of them (keystore.Options.AnchorEvery).
+const lostBlocks = 64
 
 // reserve makes sure that a sequence number can be taken; the reservation is
 // durable first.

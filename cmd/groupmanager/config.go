@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/cohort-iot/cohort/cmd/internal/cli"
+	"github.com/cohort-iot/cohort/internal/manager"
 )
 
 const (
@@ -33,6 +34,7 @@ type config struct {
 	URI       string // empty: made from Listen
 	Audience  string
 	Anchor    string // empty: none
+	OnRestart manager.RestartPolicy
 	LogLevel  slog.Level
 	LogFormat string
 }
@@ -77,6 +79,9 @@ func settings() []setting {
 				}
 				return err
 			}},
+		{"on_restart", "rekey", []string{"What a start does to the groups: rekey, keep (their keying material), or rekey-if-unclean.",
+			"The last two need an anchor that shows the state to be the newest; where it does not, groups are rekeyed."},
+			func(c *config, v, _ string) (err error) { c.OnRestart, err = manager.ParseRestartPolicy(v); return }},
 		{"socket", "run/groupmanager.sock", []string{"Unix socket of the operator's commands; its directory has mode 0700."},
 			func(c *config, v, base string) (err error) { c.Socket, err = absolute(v, base); return }},
 		{"listen", "127.0.0.1:5683", []string{"UDP address and port that devices reach.",
@@ -186,6 +191,9 @@ func (c *config) check() []error {
 	}
 	if c.SealKey.isFile() && within(c.SealKey.name, c.DataDir) {
 		faults = append(faults, fmt.Errorf("seal_key: %s lies in data_dir: whoever copies the data has the key too", c.SealKey.name))
+	}
+	if c.OnRestart != manager.RestartRekey && c.Anchor == "" {
+		faults = append(faults, fmt.Errorf("on_restart: %v needs an anchor", c.OnRestart))
 	}
 	if c.Anchor != "" && within(c.Anchor, c.DataDir) {
 		faults = append(faults, fmt.Errorf("anchor: %s lies in data_dir: it would be set back with the data", c.Anchor))

@@ -75,6 +75,8 @@ func TestConfigFaults(t *testing.T) {
 		{"other scheme", "uri: http://h\n", []string{"uri"}},
 		{"key inside", "seal_key: file:data/key\n", []string{"seal_key", "data_dir"}},
 		{"anchor inside", "anchor: data/anchor\n", []string{"anchor", "data_dir"}},
+		{"restart policy", "on_restart: hope\n", []string{"on_restart", "rekey-if-unclean"}},
+		{"keep without an anchor", "on_restart: keep\n", []string{"on_restart", "anchor"}},
 		{"key in the open", "seal_key: hunter2\n", []string{"seal_key", "file:PATH"}},
 		{"unknown reference", "seal_key: http:x\n", []string{"seal_key", "file:PATH"}},
 		{"empty audience", "audience: ''\n", []string{"audience"}},

@@ -39,11 +39,21 @@ type world struct {
 	mem   *keystore.Memory
 	net   *fakeNetwork
 	rig   func(*Options)
+	disk  keystore.Options
 }
 
 func newWorld(t *testing.T, rig func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: clock.NewFake(start), mem: keystore.NewMemory(), net: newFakeNetwork(), rig: rig}
+	w.disk.DataKey = dataKey
+	w.open()
+	return w
+}
+
+func newAnchoredWorld(t *testing.T, a keystore.Anchor) *world {
+	t.Helper()
+	w := &world{t: t, clock: clock.NewFake(start), mem: keystore.NewMemory(), net: newFakeNetwork()}
+	w.disk = keystore.Options{DataKey: dataKey, Anchor: a}
 	w.open()
 	return w
 }
@@ -53,7 +63,7 @@ var dataKey = bytes.Repeat([]byte{7}, 32)
 
 func (w *world) open() {
 	w.t.Helper()
-	st, err := keystore.Open(w.mem, keystore.Options{DataKey: dataKey})
+	st, err := keystore.Open(w.mem, w.disk)
 	if err != nil {
 		w.t.Fatal(err)
 	}

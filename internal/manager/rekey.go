@@ -45,6 +45,9 @@ func (t *txn) rekey(h *head, cause Cause) error {
 	if err := t.putCounters(c); err != nil {
 		return err
 	}
+	// Data that is set back to before this must be noticed: it holds keys that
+	// members who left know.
+	t.tx.Anchor()
 	h.Secret, h.Salt = fresh, nil
 	h.Version++
 	h.trimStale()

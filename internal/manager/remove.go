@@ -22,6 +22,7 @@ func (t *txn) removeMember(h *head, m *member, cause Cause, forced bool) error {
 	if err != nil {
 		return err
 	}
+	t.tx.Anchor() // data of before, set back, would have the member again
 	sender := m.senderID()
 	if err := t.giveUpSender(h, m); err != nil {
 		return err

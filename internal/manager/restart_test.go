@@ -8,6 +8,7 @@ import (
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/keystore"
+	"github.com/cohort-iot/cohort/keystore/keystoretest"
 )
 
 func TestRestart(t *testing.T) {
@@ -117,7 +118,7 @@ func TestRestored(t *testing.T) {
 // what follows.
 func TestCrashWithinEviction(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.OnRestart = RestartKeep })
+	w := newWorld(t, func(o *Options) { o.OnRestart, o.KeepAssociations = RestartKeep, true })
 	ctx := context.Background()
 	w.group("g1", nil)
 	_, ja := w.lamp("a", "g1")
@@ -204,5 +205,68 @@ func TestNotStarted(t *testing.T) {
 	_, err = New(nil, Options{})
 	if err == nil {
 		t.Fatal("no store, no randomness")
+	}
+}
+
+func TestRestartPolicies(t *testing.T) {
+	for p, names := RestartRekey, []string{"rekey", "keep", "rekey-if-unclean"}; p <= RestartRekeyIfUnclean; p++ {
+		if got, err := ParseRestartPolicy(names[p]); got != p || err != nil || p.String() != names[p] {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	if _, err := ParseRestartPolicy("hope"); err == nil {
+		t.Error("a policy that is none")
+	}
+	for _, c := range []struct {
+		name string
+		o    Options
+		want Cause
+	}{
+		{"by default everything is rekeyed", Options{KeepAssociations: true, Clean: true}, CauseRestart},
+		{"keep, shown to be the newest", Options{OnRestart: RestartKeep, KeepAssociations: true}, CauseNone},
+		{"keep, without an anchor", Options{OnRestart: RestartKeep, Clean: true}, CauseRestart},
+		{"clean stop", Options{OnRestart: RestartRekeyIfUnclean, KeepAssociations: true, Clean: true}, CauseNone},
+		{"crash", Options{OnRestart: RestartRekeyIfUnclean, KeepAssociations: true}, CauseRestart},
+		{"clean stop, without an anchor", Options{OnRestart: RestartRekeyIfUnclean, Clean: true}, CauseRestart},
+		{"a backup", Options{OnRestart: RestartKeep, KeepAssociations: true, Clean: true, Restored: true}, CauseRestore},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.o.restartCause(); got != c.want {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// Rekeyings and evictions cannot be set back unnoticed.
+func TestAnchored(t *testing.T) {
+	for name, do := range map[string]func(w *world, node string) error{
+		"rekeying": func(w *world, _ string) error {
+			_, err := w.Rekey(context.Background(), "g1", CauseOperator)
+			return err
+		},
+		"eviction": func(w *world, node string) error {
+			_, err := w.EvictMany(context.Background(), "g1", []string{node}, CauseOperator)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			anchor := &keystoretest.Anchor{}
+			w := newAnchoredWorld(t, anchor)
+			w.group("g1", nil)
+			_, j := w.lamp("a", "g1")
+			old := w.mem.Clone()
+			if err := do(w, j.Node); err != nil {
+				t.Fatal(err)
+			}
+			s, err := keystore.Open(old, keystore.Options{DataKey: dataKey, Anchor: anchor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if r := s.Restart(); r.Anchor != keystore.AnchorAhead || r.Continuous() {
+				t.Fatalf("%+v", r)
+			}
+		})
 	}
 }

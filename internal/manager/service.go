@@ -21,10 +21,36 @@ const (
 	// RestartRekey rekeys every group before anything is served
 	// (RFC 9594, Section 10.2). It is the default.
 	RestartRekey RestartPolicy = iota
-	// RestartKeep goes on with the keying material as it is. Only for a store that
-	// is shown to be the newest by an anchor outside the data directory.
+	// RestartKeep goes on with the keying material as it is, if the store is shown
+	// to be the newest by an anchor outside the data directory; else it rekeys.
 	RestartKeep
+	// RestartRekeyIfUnclean is RestartKeep after a clean stop and RestartRekey
+	// after a crash.
+	RestartRekeyIfUnclean
 )
+
+// ParseRestartPolicy reads the name of a policy.
+func ParseRestartPolicy(s string) (RestartPolicy, error) {
+	for p := RestartRekey; p <= RestartRekeyIfUnclean; p++ {
+		if p.String() == s {
+			return p, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of rekey, keep, rekey-if-unclean", s)
+}
+
+// String gives the policy's name.
+func (p RestartPolicy) String() string {
+	switch p {
+	case RestartRekey:
+		return "rekey"
+	case RestartKeep:
+		return "keep"
+	case RestartRekeyIfUnclean:
+		return "rekey-if-unclean"
+	}
+	return fmt.Sprintf("policy(%d)", uint8(p))
+}
 
 // Options configures a Service.
 type Options struct {
@@ -48,6 +74,8 @@ type Options struct {
 	// a store that is shown to be the newest; false drops them, and devices post
 	// their tokens again.
 	KeepAssociations bool
+	// Clean says that the store was closed in good order the last time.
+	Clean bool
 	// Restored says that the store was restored from a backup: every counter jumps,
 	// associations are dropped and every group is rekeyed before anything is served.
 	Restored bool

@@ -83,13 +83,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cause := CauseNone
-	switch {
-	case s.opt.Restored:
-		cause = CauseRestore
-	case s.opt.OnRestart == RestartRekey:
-		cause = CauseRestart
-	}
+	cause := s.opt.restartCause()
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(startWorkers)
 	for _, h := range heads {
@@ -118,6 +112,19 @@ func (s *Service) prepare(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// restartCause says why every group is rekeyed at a start; CauseNone: it is not.
+// Keeping the material takes a store that is shown to be the newest.
+func (o Options) restartCause() Cause {
+	switch {
+	case o.Restored:
+		return CauseRestore
+	case o.OnRestart == RestartKeep && o.KeepAssociations,
+		o.OnRestart == RestartRekeyIfUnclean && o.KeepAssociations && o.Clean:
+		return CauseNone
+	}
+	return CauseRestart
 }
 
 // startWorkers is how many groups are made ready at once, so that their commits
