@@ -50,11 +50,11 @@ func shortDir(t *testing.T) string {
 
 func TestCrash(t *testing.T) {
 	binary := filepath.Join(binaries.Build(t), "groupmanager")
-	campaigns := []Config{{}, {Anchor: true}}
+	campaigns := []Config{{}, {Anchor: true}, {Anchor: true, Policy: "keep"}}
 	n := kills(t)
 	for i, cfg := range campaigns {
 		cfg.Binary, cfg.Dir, cfg.Devices, cfg.Seed = binary, shortDir(t), 6, uint64(time.Now().UnixNano())
-		rounds := n/len(campaigns) + min(1, n%len(campaigns)*(1-min(i, 1)))
+		rounds := (n + len(campaigns) - 1 - i) / len(campaigns)
 		t.Run(fmt.Sprintf("anchor %v policy %q", cfg.Anchor, cfg.Policy), func(t *testing.T) { campaign(t, cfg, rounds) })
 	}
 }
