@@ -50,11 +50,20 @@
 // ErrWindowInvalid, and after comparing the value the server calls
 // [Context.ConfirmFresh] and delivers it (Section 9).
 //
+// How much a server wants to know about the freshness of requests is the group's
+// [Freshness] policy. Responses are another matter: see docs/adr/0034.
+//
+// # What a key pair is for
+//
+// A key pair that signs and agrees is used for nothing but Group OSCORE: messages
+// and proofs of possession (Section 2.5). Make one for the purpose; a library
+// cannot see what else a key is used for.
+//
 // # Strength of countersignatures
 //
 // A countersignature covers the ciphertext. With an AEAD as Group Encryption
 // Algorithm, that two plaintexts cannot share a ciphertext rests on the tag: an
 // 8-byte tag gives 32 bits of collision security, and 128 bits would need a tag
-// of 256 bits (Section 14.16). An insider who finds such a pair could show
+// of 256 bits (Section 14.16; [Params.CollisionSecurity]). An insider who finds such a pair could show
 // different readings of one signed message to different members.
 package grouposcore

@@ -187,6 +187,23 @@ func (p *Params) MaxSenderID() int {
 	return max(smaller-6, -1)
 }
 
+// CollisionSecurity is how many bits of security countersignatures have against
+// an insider who looks for two plaintexts with one ciphertext (Section 14.16):
+// with an AEAD as Group Encryption Algorithm half the tag's, which is 32 for
+// AES-CCM-16-64-128 and would be 128 only with a tag of 256 bits; with AES-CTR,
+// where a ciphertext has one plaintext under each key, 128. It is 0 without group
+// mode.
+func (p *Params) CollisionSecurity() int {
+	a, ok := p.GroupEnc.Cipher()
+	switch {
+	case !ok || !p.groupMode():
+		return 0
+	case a.TagSize == 0:
+		return 128
+	}
+	return min(128, 8*a.TagSize/2)
+}
+
 // keyAlgorithm is the alg_aead of Sender Keys, Recipient Keys and Common IV:
 // the Group Encryption Algorithm if set, else the AEAD Algorithm (Section 2.3).
 func (p *Params) keyAlgorithm() cose.Algorithm {
