@@ -44,7 +44,11 @@ func (g *Group) fetchWanted(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ids {
-		g.d.ep.CredentialReady(l.cx.Gid(), id)
+		// Messages of who is no member stay where they are until their time is
+		// over: taken up again they would be wanted again.
+		if _, ok := g.dir.get(id); ok {
+			g.d.ep.CredentialReady(l.cx.Gid(), id)
+		}
 	}
 	return nil
 }

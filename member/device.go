@@ -153,6 +153,9 @@ func (d *Device) serve(w mux.ResponseWriter, r *mux.Message) {
 	if p, ok := endpoint.PeerFrom(r.Context()); ok {
 		if g, ok := p.Association.(*Group); ok {
 			g.dir.heard(p.SenderID, p.Addr)
+			if g.roles().MonitorOnly() {
+				w = newUnheard(w)
+			}
 		}
 	}
 	d.mux.ServeCOAP(w, r)

@@ -3,7 +3,9 @@ package member
 import (
 	"context"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
+	"github.com/cohort-iot/cohort/cose"
 )
 
 // TakeRekey hands the group a rekeying message as if it had come to the control
@@ -22,4 +24,25 @@ func (g *Group) RekeyMessage(version uint64, gid, secret []byte, stale ...[]byte
 // SequenceName is where the group's sequence numbers are stored now.
 func (g *Group) SequenceName() string {
 	return sequenceName(g.number, g.record().Epoch.Serial).String()
+}
+
+// Learn tells the group of another member, with roles as the Group Manager
+// would give them.
+func (g *Group) Learn(ctx context.Context, other *Group, roles ace.Roles) error {
+	return g.learnFrom(ctx, other, other, roles)
+}
+
+// LearnAs tells the group of the Sender ID of one member with the credential of
+// another.
+func (g *Group) LearnAs(ctx context.Context, id, cred *Group) error {
+	return g.learnFrom(ctx, id, cred, ace.RoleRequester|ace.RoleResponder)
+}
+
+func (g *Group) learnFrom(ctx context.Context, id, cred *Group, roles ace.Roles) error {
+	rec, own := id.record(), cred.record()
+	who, err := cred.identity(ctx, &own)
+	if err != nil {
+		return err
+	}
+	return g.learn(ctx, groupcomm.Peers{{Credential: who.Credential.Bytes(), Roles: roles, SenderID: rec.Epoch.SenderID}}, cose.FormatCCS)
 }

@@ -43,14 +43,6 @@ func (o gate) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from neti
 		}
 		return protect(resp, po)
 	}
-	if op.Fresh != nil && g.monitors() {
-		// A monitor cannot challenge anybody. It acts on nothing it hears, so
-		// the first message of a member sets its window.
-		if err := op.Fresh(); err != nil {
-			return nil, err
-		}
-		op.Fresh = nil
-	}
 	return op, nil
 }
 
@@ -78,10 +70,4 @@ func (g *Group) admits(p endpoint.Peer) error {
 func (g *Group) sendable() error {
 	_, err := g.current()
 	return err
-}
-
-func (g *Group) monitors() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.rec.roles().MonitorOnly()
 }

@@ -12,8 +12,12 @@ import (
 // device never share a nonce.
 const copiedSequence = 1 << 39
 
-// CopiedKeys are the keys of one epoch of a device, outside its control.
-type CopiedKeys struct {
+// CopiedKeys are the keys of one epoch of a device, outside its control. They
+// are behind a pointer, so that what holds them does not print them.
+type CopiedKeys struct{ *CopiedMaterial }
+
+// CopiedMaterial is what CopiedKeys holds.
+type CopiedMaterial struct {
 	Context     *grouposcore.Context
 	Params      grouposcore.Params
 	Identity    grouposcore.Identity
@@ -48,5 +52,5 @@ func (g *Group) InsecureCopy() (*CopiedKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &CopiedKeys{Context: cx, Params: p, Identity: id, Credentials: creds}, nil
+	return &CopiedKeys{&CopiedMaterial{Context: cx, Params: p, Identity: id, Credentials: creds}}, nil
 }

@@ -228,11 +228,14 @@ func TestDeviceRestarts(t *testing.T) {
 	t.Run("GO-2.6.1-1 state that was set back is noticed, and the numbers in it are not used", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			w.anchors = true
-			sw, _ := w.hall(nil, "lamp-1")
+			w.newGroup("hall", nil)
+			w.device("lamp-1", responder).join("hall", responder)
+			sw := w.deviceWith("switch", func(c *member.Config) { c.SequenceBlock = 8 }, grant("hall", requester))
+			sw.join("hall", requester)
 			sw.answers("hall", "lamp-1")
 			old := sw.mem.Clone()
 			before := sw.of("hall").Status()
-			for range 2000 { // beyond the block that the copy knows of
+			for range 40 { // beyond the block that the copy knows of
 				sw.ask1("hall")
 			}
 			sw.stop()

@@ -120,7 +120,9 @@ func (g *Group) comeBack(ctx context.Context) error {
 	case rec.Stale || v != rec.Epoch.Version:
 		err = g.recover(ctx)
 	case rec.roles().MonitorOnly():
-		// It has no keys of its own to renew, and cannot challenge: see gate.
+		// It has no keys of its own to renew and cannot challenge anybody, so
+		// it hears nobody before the next rekeying.
+		g.d.cfg.Log.Warn("monitor lost its replay windows: it hears nothing until the group is rekeyed", "group", g.name)
 		err = g.takeUp(ctx, rec, nil)
 	default:
 		err = g.renewSenderID(ctx)

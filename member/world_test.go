@@ -48,6 +48,8 @@ type world struct {
 	rig   func(*manager.Options)
 	// anchors gives each device an anchor outside its state.
 	anchors bool
+	// patient lets devices wait longer for their servers.
+	patient bool
 
 	mem      *keystore.Memory
 	store    *keystore.Store
@@ -295,6 +297,9 @@ func (d *device) tryOpen() error {
 	cfg := member.Config{
 		Enrolment: d.enrol, Store: d.store, Listen: d.addr, Interface: d.w.iface, Network: d.w.network(),
 		Leisure: 100 * time.Millisecond, ProbingRate: 1 << 20, OnEvent: d.event, Meter: &d.drops,
+	}
+	if d.w.patient {
+		cfg.Timeout = 2 * time.Minute
 	}
 	if d.adjust != nil {
 		d.adjust(&cfg)
