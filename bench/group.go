@@ -10,8 +10,6 @@ import (
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/grouposcore"
-	"github.com/cohort-iot/cohort/internal/cborx"
-	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
 // groupSuite measures the group mode against one signature by the standard
@@ -75,24 +73,11 @@ func groupSuite(m *meter) ([]figure, error) {
 
 // signedBytes is how many bytes the countersignature of a request covers: the
 // Countersign_structure around external_aad and ciphertext
-// (draft-ietf-core-oscore-groupcomm-28, Sections 3.4 and 4.2).
+// (draft-ietf-core-oscore-groupcomm-28, Section 4.2).
 func signedBytes(p *grouposcore.Params, sender []byte, protected message.Message) (int, error) {
-	raw, _ := coapmsg.FindOSCORE(protected.Options)
-	o, err := coapmsg.ParseOSCOREOption(raw)
-	if err != nil {
-		return 0, err
-	}
-	external := cborx.AppendArray(nil, 9)
-	external = cborx.AppendUint(external, 1)
-	external = cborx.AppendArray(external, 4)
-	for _, a := range []cose.Algorithm{p.AEAD, p.GroupEnc, p.Signature, p.KeyAgreement} {
-		external = cborx.AppendInt(external, int64(a))
-	}
-	for _, b := range [][]byte{o.KID, o.PIV, nil, o.KIDContext, raw, sender, p.GMCredential} {
-		external = cborx.AppendBytes(external, b)
-	}
+	external, err := externalAAD(p, sender, protected)
 	ciphertext := protected.Payload[:len(protected.Payload)-ed25519.SignatureSize]
-	return len(cose.AppendCountersignStructure(nil, p.Countersign, external, ciphertext)), nil
+	return len(cose.AppendCountersignStructure(nil, p.Countersign, external, ciphertext)), err
 }
 
 // signatureFloor are one signature and one verification over n bytes.

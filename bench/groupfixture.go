@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/plgd-dev/go-coap/v3/message"
+
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/grouposcore"
+	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/internal/secret"
 )
 
@@ -73,4 +77,24 @@ func (g *group) member(id []byte) (*grouposcore.Context, grouposcore.Identity, e
 	}
 	ctx, err := grouposcore.NewContext(g.params, identity, seq, g.creds)
 	return ctx, identity, err
+}
+
+// externalAAD is the aad_array of a request
+// (draft-ietf-core-oscore-groupcomm-28, Section 3.4), for its length.
+func externalAAD(p *grouposcore.Params, sender []byte, protected message.Message) ([]byte, error) {
+	raw, _ := coapmsg.FindOSCORE(protected.Options)
+	o, err := coapmsg.ParseOSCOREOption(raw)
+	if err != nil {
+		return nil, err
+	}
+	b := cborx.AppendArray(nil, 9)
+	b = cborx.AppendUint(b, 1)
+	b = cborx.AppendArray(b, 4)
+	for _, a := range []cose.Algorithm{p.AEAD, p.GroupEnc, p.Signature, p.KeyAgreement} {
+		b = cborx.AppendInt(b, int64(a))
+	}
+	for _, v := range [][]byte{o.KID, o.PIV, nil, o.KIDContext, raw, sender, p.GMCredential} {
+		b = cborx.AppendBytes(b, v)
+	}
+	return b, nil
 }

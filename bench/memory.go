@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"runtime"
 
 	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
@@ -39,13 +40,17 @@ func memorySuite(m *meter) ([]figure, error) {
 	}, nil
 }
 
-// live is how many bytes are in use after a collection.
+// live is how many bytes are in use, after as many collections as still free
+// something: pools and cleanups need several.
 func live() float64 {
-	runtime.GC()
-	runtime.GC()
 	var s runtime.MemStats
-	runtime.ReadMemStats(&s)
-	return float64(s.HeapAlloc)
+	for last := uint64(math.MaxUint64); ; last = s.HeapAlloc {
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		if s.HeapAlloc >= last {
+			return float64(s.HeapAlloc)
+		}
+	}
 }
 
 // recipientBytes lets one member hear many others, each twice, since a key is

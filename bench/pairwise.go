@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/plgd-dev/go-coap/v3/message"
 
+	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/grouposcore"
 )
 
@@ -13,7 +14,7 @@ func pairwiseSuite(m *meter) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, _, err := g.member([]byte{1})
+	client, self, err := g.member([]byte{1})
 	if err != nil {
 		return nil, err
 	}
@@ -21,11 +22,19 @@ func pairwiseSuite(m *meter) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	seal, open, err := aeadFloor(286)
+	req, resp := request(), response()
+	protected, _, err := client.ProtectRequest(req, grouposcore.RequestOptions{Mode: grouposcore.PairwiseMode, To: []byte{2}})
 	if err != nil {
 		return nil, err
 	}
-	req, resp := request(), response()
+	external, err := externalAAD(&g.params, self.Credential.Bytes(), protected)
+	if err != nil {
+		return nil, err
+	}
+	seal, open, err := aeadFloor(len(cose.AppendEncStructure(nil, nil, external)))
+	if err != nil {
+		return nil, err
+	}
 	var in []message.Message
 	var cx, sx []*grouposcore.Exchange
 	requests := func(n int) error {

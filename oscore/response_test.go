@@ -102,6 +102,22 @@ func TestProtectResponseRefused(t *testing.T) {
 			wantErr(t, err, c.want)
 		})
 	}
+	t.Run("a kid context too long for the option", func(t *testing.T) {
+		p := testParams()
+		p.IDContext = make([]byte, 250)
+		client, server := pair(t, p)
+		m, _, err := client.ProtectRequest(get(), RequestOptions{OmitIDContext: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sx, err := server.UnprotectRequest(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = server.ProtectResponse(content("x"), sx, ResponseOptions{KIDContext: true})
+		wantErr(t, err, ErrTooLong)
+		respond(t, server, sx, content("x"), ResponseOptions{})
+	})
 	t.Run("OS-7.2.1-1 exhausted: not even a response without Partial IV", func(t *testing.T) {
 		server.sequence = NewSequence(1 << 40)
 		_, err := server.ProtectResponse(content("x"), sx, ResponseOptions{})
