@@ -96,7 +96,7 @@ func (e *Endpoint) abandonVerified(f *inflight) {
 // understood is dropped too (RFC 7252, Section 5.4.1).
 func (e *Endpoint) refuse(f *inflight, why Reason, code codes.Code, diagnostic string) {
 	e.drop(why)
-	if f.multicast() || why == DropCriticalOption && !f.con {
+	if f.multicast() || why == DropCriticalOption && !f.reliable() {
 		e.abandon(f)
 		return
 	}
@@ -126,6 +126,10 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 		resp = e.cut(f, resp)
 	}
 	resp.Token = f.token
+	if f.stream() {
+		e.sendFrame(f, resp)
+		return
+	}
 	var key transmissionKey
 	if f.con && !separate {
 		resp.Type, resp.MessageID = message.Acknowledgement, int32(f.mid)

@@ -161,6 +161,9 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 		resp.Options = coapmsg.Insert(resp.Options, e.observers.option())
 	}
 	szx := e.szx
+	if n := a.f.d.sock.maxPayload(); n > 0 {
+		szx = min(szx, szxFor(n))
+	}
 	if first := e.firstBlock(a, resp, szx); e.amplifies(a, first) {
 		if isSafe(a.m.Code) {
 			e.observers.discard(a.observer, false)
@@ -178,7 +181,7 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 	if a.has.block2 && coapmsg.IsSuccess(resp.Code) {
 		asked = &a.block2
 	}
-	if asked != nil || len(resp.Payload) > 16<<szx {
+	if asked != nil || len(resp.Payload) > max(16<<szx, a.f.d.sock.maxPayload()) {
 		resp = e.blockOf(resp, a.m, asked, szx, handingOut, a.who)
 	}
 	if a.has.block1 {

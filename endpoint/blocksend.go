@@ -17,7 +17,7 @@ import (
 // over, once.
 func (e *Endpoint) upload(ctx context.Context, r *Request, m *message.Message) (*Response, error) {
 	szx := e.szx
-	if len(m.Payload) <= 16<<szx {
+	if len(m.Payload) <= 16<<szx || len(m.Payload) <= e.onePiece(ctx, r) {
 		return e.roundTrip(ctx, r, m)
 	}
 	if len(m.Payload) > maxMaxBody {

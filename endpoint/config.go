@@ -123,6 +123,16 @@ type Config struct {
 	// are given at once.
 	ChallengeGroups bool
 
+	// TokenLength is the length of the tokens of requests, in bytes: 8, the
+	// default, or 13 and more, which not every server takes (RFC 8974).
+	TokenLength int
+	// MaxToken is the longest token of a request that is served, in bytes, at
+	// least 8. Default 256.
+	MaxToken int
+
+	// TCP says how to speak CoAP over TCP.
+	TCP TCPConfig
+
 	// Clock, Rand and Log default to the system's clock, crypto/rand and no
 	// log at all. Meter counts what is dropped.
 	Clock clock.Clock
@@ -173,6 +183,8 @@ func (c *Config) Validate() error {
 	if n := c.MaxUnfragmented; n > 0 && (n < 576 || n > maxDatagram) {
 		errs = append(errs, fmt.Errorf("MaxUnfragmented %d is not from 576 to %d", n, maxDatagram))
 	}
+	errs = append(errs, c.validateTokens()...)
+	errs = append(errs, c.TCP.validate()...)
 	return errors.Join(errs...)
 }
 
@@ -237,6 +249,9 @@ func (c Config) withDefaults() Config {
 	def(&c.ObservationsPerPeer, defaultObservationsPerPeer)
 	def(&c.ConfirmEvery, defaultConfirmEvery)
 	def(&c.Amplification, defaultAmplification)
+	def(&c.TokenLength, tokenSize)
+	def(&c.MaxToken, defaultMaxToken)
+	c.TCP = c.TCP.withDefaults()
 	if c.Network == nil {
 		c.Network = UDP{}
 	}

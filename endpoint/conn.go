@@ -20,6 +20,7 @@ import (
 type conn struct {
 	e    *Endpoint
 	peer netip.AddrPort
+	via  Via
 
 	mu  sync.Mutex
 	ctx context.Context
@@ -33,7 +34,12 @@ func (c *conn) AcquireMessage(ctx context.Context) *pool.Message {
 
 func (c *conn) ReleaseMessage(m *pool.Message) { c.e.messages.ReleaseMessage(m) }
 
-func (c *conn) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.peer) }
+func (c *conn) RemoteAddr() net.Addr {
+	if c.via == ViaTCP {
+		return net.TCPAddrFromAddrPort(c.peer)
+	}
+	return net.UDPAddrFromAddrPort(c.peer)
+}
 
 // NetConn returns nil: there is no connection.
 func (c *conn) NetConn() net.Conn { return nil }

@@ -78,6 +78,9 @@ func (d *dedup) end(f *inflight, how kept, answer []byte, now time.Time) {
 	if !f.con {
 		life, answer = d.non, nil // copies of a NON are ignored
 	}
+	if f.stream() {
+		return // nothing comes twice
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.running, f.key)

@@ -64,7 +64,7 @@ func byHand(opts message.Options) bool {
 // the Echo option then stays in m, for the messages that follow.
 func (e *Endpoint) roundTrip(ctx context.Context, r *Request, m *message.Message) (*Response, error) {
 	resp, err := e.doOnce(ctx, r, *m)
-	if errors.Is(err, ErrAgain) {
+	for tries := 0; errors.Is(err, ErrAgain) && tries < 2; tries++ {
 		resp, err = e.doOnce(ctx, r, *m)
 	}
 	if err != nil {
@@ -97,11 +97,11 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request, m message.Message) (*
 		return nil, err
 	}
 	defer e.end(x)
-	if x.silent && !r.confirmable() {
+	if x.silent && (!r.confirmable() || x.sock.stream()) {
 		return &Response{Peer: Peer{Addr: r.To}}, nil
 	}
 	life := e.cfg.exchangeLifetime()
-	if !r.confirmable() {
+	if !r.confirmable() && !x.sock.stream() {
 		life = e.cfg.nonLifetime()
 	}
 	expired, stop := e.after(life)
@@ -119,6 +119,9 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request, m message.Message) (*
 		case err := <-x.failed:
 			if errors.Is(err, errACK) {
 				return &Response{Peer: Peer{Addr: r.To}}, nil
+			}
+			if e.shortenToken(x, err) {
+				return nil, ErrAgain
 			}
 			return nil, fmt.Errorf("%s: %w", r.To, err)
 		case <-expired:

@@ -22,25 +22,28 @@ type Endpoint struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	unicast []*socket
+	unicast   []*socket
+	listeners []listener
+	conns     *connections
 
 	groupsMu sync.Mutex
 	groups   map[MulticastGroup]*socket
 
-	queue    chan datagram
-	busy     perPeer
-	dedup    *dedup
-	acks     *ackQueue
-	transmit *transmissions
-	tokens   *tokenTable
-	recent   *recentSet
-	nstart   *gate
-	prober   *prober
-	leisure  leisure
-	parked   *parking
-	echo     *echoes
-	szx      uint8         // of the largest blocks
-	tag      atomic.Uint32 // the last Request-Tag
+	queue       chan datagram
+	busy        perPeer
+	dedup       *dedup
+	acks        *ackQueue
+	transmit    *transmissions
+	tokens      *tokenTable
+	plainTokens remoteSet // who knows no long tokens
+	recent      *recentSet
+	nstart      *gate
+	prober      *prober
+	leisure     leisure
+	parked      *parking
+	echo        *echoes
+	szx         uint8         // of the largest blocks
+	tag         atomic.Uint32 // the last Request-Tag
 
 	transfers *transfers
 	observers *observers
@@ -92,6 +95,7 @@ func prepare(cfg Config) (*Endpoint, error) {
 	}
 	e.busy.limit = cfg.PerPeer
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.conns = newConnections(e)
 	e.acks = newACKQueue(e)
 	e.transmit = newTransmissions(e, uint16(e.rng.Uint32()))
 	e.parked = newParking(e)
@@ -122,7 +126,7 @@ func (e *Endpoint) open() error {
 			return err
 		}
 	}
-	return nil
+	return e.listenTCP()
 }
 
 // Close closes the sockets, interrupts all calls and waits until the running
@@ -139,6 +143,10 @@ func (e *Endpoint) Close() error {
 		delete(e.groups, g)
 	}
 	e.groupsMu.Unlock()
+	for _, l := range e.listeners {
+		errs = append(errs, l.Close())
+	}
+	e.conns.stop()
 	e.transmit.stop()
 	e.acks.stop()
 	e.parked.stop()

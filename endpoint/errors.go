@@ -33,6 +33,12 @@ var (
 	// ErrBlock reports a block-wise transfer that failed: the peer broke its
 	// rules or lost the body, or the body is longer than Config.MaxBody.
 	ErrBlock = errors.New("block-wise transfer failed")
+	// ErrVia is returned where the network of the endpoint or its configuration
+	// does not offer the way a request is to travel.
+	ErrVia = errors.New("transport is not offered")
+	// ErrConnection is returned when a connection could not be opened, or ended
+	// before the response came.
+	ErrConnection = errors.New("no connection")
 	// ErrConn is returned by methods of a handler's mux.Conn that an endpoint
 	// does not offer.
 	ErrConn = errors.New("not offered here: use the endpoint's Do")

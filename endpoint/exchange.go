@@ -16,7 +16,7 @@ import (
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
-// tokenSize is the length of the tokens of requests: random and long, so that
+// tokenSize is the least length of the tokens of requests: random and long, so that
 // a response cannot be forged by who did not see the request (RFC 7252,
 // Section 5.3.1), and in practice never used twice, which also satisfies
 // draft-ietf-core-groupcomm-bis, Section 3.1.5.
@@ -24,8 +24,10 @@ const tokenSize = 8
 
 // exchange is a request of this endpoint that may get responses.
 type exchange struct {
-	token  [tokenSize]byte
+	key8   [tokenSize]byte // the token's first bytes
+	token  message.Token
 	to     remote
+	sock   *socket // that the request leaves by
 	multi  bool
 	opener ResponseOpener  // nil for a plain request
 	wire   message.Message // as it was sent, protected
@@ -43,6 +45,7 @@ type arrival struct {
 	data []byte
 	from netip.AddrPort
 	at   time.Time
+	sock *socket
 }
 
 // tokenTable finds the exchange of a response.
@@ -56,19 +59,21 @@ func newTokenTable(limit int) *tokenTable {
 	return &tokenTable{m: make(map[[tokenSize]byte]*exchange), limit: limit}
 }
 
-// add draws a token that is not in use and registers x with it.
-func (t *tokenTable) add(x *exchange, rand io.Reader) error {
+// add draws a token of n bytes that is not in use and registers x with it.
+func (t *tokenTable) add(x *exchange, n int, rand io.Reader) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.m) >= t.limit {
 		return ErrBusy
 	}
+	x.token = make(message.Token, n)
 	for {
-		if _, err := io.ReadFull(rand, x.token[:]); err != nil {
+		if _, err := io.ReadFull(rand, x.token); err != nil {
 			return fmt.Errorf("randomness for a token: %w", err)
 		}
-		if t.m[x.token] == nil {
-			t.m[x.token] = x
+		x.key8 = [tokenSize]byte(x.token)
+		if t.m[x.key8] == nil {
+			t.m[x.key8] = x
 			return nil
 		}
 	}
@@ -76,7 +81,7 @@ func (t *tokenTable) add(x *exchange, rand io.Reader) error {
 
 func (t *tokenTable) remove(x *exchange) {
 	t.mu.Lock()
-	delete(t.m, x.token)
+	delete(t.m, x.key8)
 	t.mu.Unlock()
 }
 
@@ -84,13 +89,13 @@ func (t *tokenTable) remove(x *exchange) {
 // belongs to. A response to a group request may come from anywhere
 // (draft-ietf-core-groupcomm-bis, Section 3.1.4).
 func (t *tokenTable) find(token []byte, from remote) *exchange {
-	if len(token) != tokenSize {
+	if len(token) < tokenSize {
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	x := t.m[[tokenSize]byte(token)]
-	if x == nil || !x.multi && x.to != from {
+	x := t.m[[tokenSize]byte(token[:tokenSize])]
+	if x == nil || !bytes.Equal(x.token, token) || !x.multi && x.to != from || x.multi && from.conn != nil {
 		return nil
 	}
 	return x
@@ -125,7 +130,7 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		return
 	}
 	select {
-	case x.ch <- arrival{bytes.Clone(d.data), d.from, now}:
+	case x.ch <- arrival{bytes.Clone(d.data), d.from, now, d.sock}:
 	default:
 		e.drop(DropResponseQueue)
 		return
@@ -155,6 +160,9 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 	default:
 		x.ch = make(chan arrival, unicastQueue)
 	}
+	if err := e.route(ctx, r, x, token); err != nil {
+		return nil, err
+	}
 	if err := e.nstart.enter(ctx, e.ctx, x.to); err != nil {
 		return nil, err
 	}
@@ -163,7 +171,7 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 		return nil, err
 	}
 	if token == nil {
-		if err := e.tokens.add(x, e.cfg.Rand); err != nil {
+		if err := e.tokens.add(x, e.tokenLength(x), e.cfg.Rand); err != nil {
 			e.nstart.leave(x.to)
 			return nil, err
 		}
@@ -185,8 +193,11 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 			return fmt.Errorf("protect request: %w", err)
 		}
 	}
+	if x.sock.stream() {
+		return e.sendStreamRequest(x, m)
+	}
 	x.key = transmissionKey{x.to, e.transmit.messageID(x.to)}
-	m.Token, m.MessageID, m.Type = x.token[:], int32(x.key.mid), message.NonConfirmable
+	m.Token, m.MessageID, m.Type = x.token, int32(x.key.mid), message.NonConfirmable
 	if confirmable := r.confirmable(); confirmable {
 		m.Type = message.Confirmable
 	}
@@ -195,7 +206,6 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRequest, err)
 	}
-	sock := e.socketFor(r.To.Addr())
 	if x.multi {
 		ifIndex := 0
 		if r.Interface != "" {
@@ -203,12 +213,12 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 				return fmt.Errorf("%w: %w", ErrRequest, err)
 			}
 		}
-		if err := sock.WriteTo(data, r.To, netip.Addr{}, ifIndex, r.HopLimit); err != nil {
+		if err := x.sock.WriteTo(data, r.To, netip.Addr{}, ifIndex, r.HopLimit); err != nil {
 			return fmt.Errorf("send to group %s: %w", r.To, err)
 		}
 		return nil
 	}
-	e.transmit.start(&transmission{key: x.key, data: data, sock: sock, bounded: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
+	e.transmit.start(&transmission{key: x.key, data: data, sock: x.sock, bounded: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
 	return nil
 }
 
@@ -220,28 +230,39 @@ func (e *Endpoint) settled(x *exchange, o outcome) {
 	e.release(x)
 	switch o {
 	case rejected:
-		x.failed <- ErrReset
+		x.fail(ErrReset)
 	case exhausted:
-		x.failed <- ErrTimeout
+		x.fail(ErrTimeout)
 	case acknowledged:
 		if x.silent {
-			x.failed <- errACK
+			x.fail(errACK)
 		}
+	}
+}
+
+// fail ends the wait for a response, unless it has been ended already.
+func (x *exchange) fail(err error) {
+	select {
+	case x.failed <- err:
+	default:
 	}
 }
 
 // release frees the place of x among the outstanding requests: after an
 // acknowledgement or a response (RFC 7252, Section 4.7).
-func (e *Endpoint) release(x *exchange) { x.free.Do(func() { e.nstart.leave(x.to) }) }
+func (e *Endpoint) release(x *exchange) {
+	x.free.Do(func() { e.nstart.leave(x.to) })
+}
 
 // end forgets an exchange. Responses to it are unexpected from now on.
 func (e *Endpoint) end(x *exchange) {
-	if !x.multi {
+	if !x.multi && !x.sock.stream() {
 		e.transmit.cancel(x.key)
 	}
 	if !x.reuse {
 		e.tokens.remove(x)
 	}
+	e.endReleased(x.sock)
 	e.release(x)
 	if c, ok := x.opener.(interface{ Close() }); ok {
 		c.Close()
@@ -250,7 +271,7 @@ func (e *Endpoint) end(x *exchange) {
 
 // parseArrival parses what arrived.
 func (e *Endpoint) parseArrival(a arrival) (m message.Message, ok bool) {
-	m, err := coapmsg.ParseDatagram(a.data)
+	m, err := a.message()
 	if err != nil {
 		e.drop(DropMalformed)
 		return m, false
@@ -297,6 +318,9 @@ func (e *Endpoint) openMessage(x *exchange, m message.Message, a arrival) (*Resp
 		}
 	}
 	peer.Addr = a.from
+	if a.sock != nil {
+		a.sock.fill(&peer)
+	}
 	e.prober.answered(x.to.addr)
 	return &Response{
 		Code: m.Code, Options: coapmsg.IgnoreElective(m.Options), Payload: m.Payload,

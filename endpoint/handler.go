@@ -71,7 +71,7 @@ func (w *responseWriter) SetResponse(code codes.Code, format message.MediaType, 
 // Conn returns what stands for the peer; see conn.
 func (w *responseWriter) Conn() mux.Conn {
 	if w.conn == nil {
-		w.conn = &conn{e: w.e, ctx: w.ctx, peer: w.ctx.peer.Addr}
+		w.conn = &conn{e: w.e, ctx: w.ctx, peer: w.ctx.peer.Addr, via: w.ctx.peer.Via}
 	}
 	return w.conn
 }

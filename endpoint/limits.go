@@ -114,6 +114,39 @@ const (
 	// defaultACKDelay is when a request that still is in work gets its empty
 	// acknowledgement: well below ACK_TIMEOUT.
 	defaultACKDelay = 500 * time.Millisecond
+	// defaultMaxToken is the longest token of a request, in bytes: what a proxy
+	// needs to keep its state in the token, with room.
+	defaultMaxToken = 256
+	// plainTokens is how many remotes are remembered that know no tokens of
+	// more than 8 bytes, and plainTokenTime how long.
+	plainTokens    = 1024
+	plainTokenTime = 30 * time.Minute // RFC 8974, Section 2.2.2
+
+	// defaultConnections is how many TCP connections there may be.
+	defaultConnections = 256
+	// defaultMessageSize is the longest message taken from a connection.
+	defaultMessageSize = 65536
+	// defaultSendBuffer is how much may wait for a slow peer.
+	defaultSendBuffer = 256 << 10
+	// defaultIdleTime is when a silent peer is asked for a sign of life: below
+	// the time after which common address translators forget it.
+	defaultIdleTime = 5 * time.Minute
+	// defaultPatience is how long a peer may take for what it has begun.
+	defaultPatience = 10 * time.Second
+	// leastIdle is how long a connection is safe from being ended for another.
+	leastIdle = 10 * time.Second
+	// farewellTime is how long a Release may take to be written.
+	farewellTime = 100 * time.Millisecond
+	// streamBuffer is the read buffer of a connection, which grows for larger
+	// messages only.
+	streamBuffer = 4096
+	// leastMessageSize is the least Max-Message-Size of a peer that a response
+	// can be made for.
+	leastMessageSize = 64
+	// messageOverhead is what is left for header, token and options beside the
+	// payload (RFC 7252, Section 4.6: 1152 less 1024).
+	messageOverhead = 128
+
 	// collectSlack is added to the leisure when a group request has no
 	// deadline: time to travel and to be processed.
 	collectSlack = 2 * time.Second

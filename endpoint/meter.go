@@ -37,6 +37,9 @@ const (
 	DropMulticastBlock               // block-wise request to a group
 	DropObserver                     // no room for another observer
 	DropBlock                        // block-wise response that cannot be put together
+	DropToken                        // the token of a request is longer than is served
+	DropConnection                   // a connection was refused, ended for another one, or too slow
+	DropAborted                      // a connection was aborted, for the peer broke the rules
 	numReasons
 )
 
@@ -44,6 +47,7 @@ var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
 	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "block",
+	"token", "connection", "aborted",
 }
 
 // String returns a short lower-case name, fit for a metric label.

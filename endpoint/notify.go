@@ -204,6 +204,12 @@ func (n *observers) send(ob *observer, note Notification) {
 		n.remove(ob)
 	}
 	n.mu.Unlock()
+	if ob.sock.stream() {
+		resp.Token = []byte(ob.key.token)
+		e.sendStreamNotification(ob.sock, resp)
+		n.settle(ob)
+		return
+	}
 	key := transmissionKey{ob.key.addr, e.transmit.messageID(ob.key.addr)}
 	resp.Token, resp.MessageID, resp.Type = []byte(ob.key.token), int32(key.mid), message.NonConfirmable
 	if confirmable {

@@ -174,6 +174,9 @@ func (e *Endpoint) doOuter(ctx context.Context, r *Request, m message.Message) (
 		if out == nil && err == nil {
 			err = fmt.Errorf("%s: %w", r.To, ErrNoResponse)
 		}
+		if out != nil {
+			out.Peer.Via, out.Peer.Identity = resp.Peer.Via, resp.Peer.Identity
+		}
 		return out, err
 	}
 }

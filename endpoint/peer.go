@@ -35,13 +35,18 @@ func (m Mode) String() string {
 }
 
 // Peer is what an endpoint knows of the sender of a message. Everything but
-// Addr was verified; in mode Plain nothing was.
+// Addr, Multicast and Via was verified; in mode Plain nothing but Identity was.
 type Peer struct {
 	// Addr is where the message came from.
 	Addr netip.AddrPort
 	// Multicast says that a request was sent to a group address.
 	Multicast bool
-	// Mode says how the message was protected.
+	// Via says how the message travelled.
+	Via Via
+	// Identity is what the sender proved to have the key of in the DTLS
+	// handshake; nil otherwise.
+	Identity []byte
+	// Mode says how the message itself was protected.
 	Mode Mode
 	// SenderID is the sender's OSCORE Sender ID.
 	SenderID []byte

@@ -86,7 +86,7 @@ func (p *prober) answered(to netip.AddrPort) {
 // probe checks a request that will not be acknowledged. One whose sender wants
 // no success response tells nothing by silence and is not counted.
 func (e *Endpoint) probe(r *Request, m message.Message) error {
-	if r.confirmable() || suppresses(m.Options, 2) {
+	if r.confirmable() || r.Via == ViaTCP || suppresses(m.Options, 2) {
 		return nil
 	}
 	size := len(m.Payload) + protectionOverhead

@@ -43,11 +43,11 @@ func parseHeader(b []byte) (h header, known, ok bool) {
 	h.typ = message.Type(b[0] >> 4 & 3)
 	h.code = codes.Code(b[1])
 	h.mid = binary.BigEndian.Uint16(b[2:])
-	tkl := int(b[0] & 15)
-	if tkl > message.MaxTokenSize || len(b) < 4+tkl {
+	n, used, err := coapmsg.TokenLength(b[0]&15, b[4:])
+	if err != nil || len(b) < 4+used+n {
 		return h, true, false
 	}
-	h.token = b[4 : 4+tkl]
+	h.token = b[4+used : 4+used+n]
 	if h.code == codes.Empty && len(b) != 4 {
 		return h, true, false
 	}
@@ -143,6 +143,9 @@ func (e *Endpoint) receiveRequest(d datagram, h header) {
 		return
 	case d.sock.group && h.typ == message.Confirmable:
 		e.drop(DropMulticastCON) // RFC 7252, Section 8.1
+		return
+	case len(h.token) > e.cfg.MaxToken:
+		e.refuseToken(d, h)
 		return
 	case !e.busy.enter(d.remote()):
 		e.drop(DropPeerBusy)

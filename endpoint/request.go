@@ -16,6 +16,8 @@ import (
 type Request struct {
 	// To is the peer, or for DoMulticast the group.
 	To netip.AddrPort
+	// Via says how the request travels. Groups are reached by UDP only.
+	Via Via
 	// Code is the method.
 	Code codes.Code
 	// Path is split at slashes into Uri-Path options; a leading slash is

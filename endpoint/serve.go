@@ -29,6 +29,12 @@ type inflight struct {
 // multicast says whether the request came to a group.
 func (f *inflight) multicast() bool { return f.d.sock.group }
 
+// stream says whether the request came by a TCP connection.
+func (f *inflight) stream() bool { return f.d.sock != nil && f.d.sock.stream() }
+
+// reliable says whether the peer waits for an answer to whatever it asked.
+func (f *inflight) reliable() bool { return f.con || f.stream() }
+
 // acknowledge notes that an empty ACK is to be sent; false if the answer was
 // quicker.
 func (f *inflight) acknowledge() bool {
@@ -62,7 +68,7 @@ func (e *Endpoint) work() {
 		select {
 		case d := <-e.queue:
 			e.serve(d)
-			e.busy.leave(d.remote())
+			e.leave(&d)
 		case again := <-e.parked.resume:
 			again()
 		case <-e.observers.wake:
@@ -77,6 +83,10 @@ func (e *Endpoint) work() {
 
 // serve takes one request datagram through the layers.
 func (e *Endpoint) serve(d datagram) {
+	if d.sock.stream() {
+		e.serveStream(d)
+		return
+	}
 	m, err := coapmsg.ParseDatagram(d.data)
 	if err != nil {
 		e.drop(DropMalformed)
@@ -148,7 +158,7 @@ func (e *Endpoint) process(f *inflight, m message.Message) {
 		e.sendResponse(f, o.Reply, keepPlain)
 		return
 	}
-	o.Peer.Addr, o.Peer.Multicast = f.d.from, f.multicast()
+	f.d.fill(&o.Peer)
 	e.serveOpened(f, o)
 }
 
@@ -197,7 +207,9 @@ func (e *Endpoint) servePlain(f *inflight, m message.Message) {
 		e.refuse(f, DropPlain, codes.ProxyingNotSupported, "")
 	default:
 		m.Options = coapmsg.IgnoreElective(m.Options)
-		e.serveAsk(&ask{f: f, m: m, peer: Peer{Addr: f.d.from, Multicast: f.multicast(), Mode: Plain}})
+		peer := Peer{Mode: Plain}
+		f.d.fill(&peer)
+		e.serveAsk(&ask{f: f, m: m, peer: peer})
 	}
 }
 
@@ -205,7 +217,7 @@ func (e *Endpoint) servePlain(f *inflight, m message.Message) {
 func (e *Endpoint) serveOpened(f *inflight, o *Opened) {
 	m := o.Message
 	if unsupported(m.Options) {
-		if !f.con {
+		if !f.reliable() {
 			e.drop(DropCriticalOption) // RFC 7252, Section 5.4.1
 			e.abandonVerified(f)
 			return

@@ -53,6 +53,29 @@ func frameLength(b []byte) uint64 {
 	}
 }
 
+// FrameHead reads code and token of a CoAP over TCP message and leaves its
+// options alone; b is as long as FrameSize says. The token aliases b.
+func FrameHead(b []byte) (codes.Code, message.Token, error) {
+	code, token, _, err := cutFrame(b)
+	return code, token, err
+}
+
+func cutFrame(b []byte) (code codes.Code, token message.Token, rest []byte, err error) {
+	size, need, err := FrameSize(b)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	if need > 0 || size != uint64(len(b)) {
+		return 0, nil, nil, fmt.Errorf("%w: frame of %d bytes in %d", ErrFormat, size, len(b))
+	}
+	at := 1
+	if n := b[0] >> 4; n >= 13 {
+		at += 1 << (n - 13)
+	}
+	token, rest, err = cutToken(b[0]&0x0f, b[at+1:])
+	return codes.Code(b[at]), token, rest, err
+}
+
 // ParseFrame reads exactly one CoAP over TCP message (RFC 8323, Section 3.2):
 // b is as long as FrameSize says. There is no type and no Message ID. Token,
 // option values and payload alias b. The options of signalling messages (class
@@ -61,27 +84,11 @@ func frameLength(b []byte) uint64 {
 // left out.
 func ParseFrame(b []byte) (message.Message, error) {
 	m := message.Message{Type: message.Unset, MessageID: -1}
-	size, need, err := FrameSize(b)
-	if err != nil {
+	code, token, rest, err := cutFrame(b)
+	if err != nil || code == codes.Empty {
 		return m, err
 	}
-	if need > 0 || size != uint64(len(b)) {
-		return m, fmt.Errorf("%w: frame of %d bytes in %d", ErrFormat, size, len(b))
-	}
-	at := 1
-	if n := b[0] >> 4; n >= 13 {
-		at += 1 << (n - 13)
-	}
-	m.Code = codes.Code(b[at])
-	token, rest, err := cutToken(b[0]&0x0f, b[at+1:])
-	if err != nil {
-		return m, err
-	}
-	m.Token = token
-	if m.Code == codes.Empty {
-		m.Token = nil
-		return m, nil
-	}
+	m.Code, m.Token = code, token
 	m.Options, m.Payload, err = ParseOptions(rest)
 	return m, err
 }

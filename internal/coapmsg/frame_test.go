@@ -50,6 +50,9 @@ func TestFrames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if code, token, err := FrameHead(b); err != nil || code != c.m.Code || !bytes.Equal(token, c.m.Token) {
+				t.Fatalf("head %v %x, %v", code, token, err)
+			}
 			want := c.m
 			want.Type, want.MessageID = message.Unset, -1
 			equal(t, m, want)
