@@ -1,7 +1,9 @@
 package ace
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/cohort-iot/cohort/cose"
@@ -132,3 +134,31 @@ func (c *Confirmation) kind() string {
 	}
 	return "symmetric key"
 }
+
+// InspectToken judges what somebody presented as a token as a Resource Server of that configuration would that has not seen any
+// token yet. Of the configuration what has to do with tokens counts.
+func InspectToken(cfg RSConfig, info []byte) (*Inspection, error) {
+	cfg.MayBeAlone = true
+	cfg.AllocateID = func([]byte) ([]byte, error) { return nil, errNothing }
+	if cfg.Exi == nil && cfg.Clock != nil {
+		var err error
+		if cfg.Exi, err = NewExiTable(cfg.Clock, nothing{}, 0); err != nil {
+			return nil, err
+		}
+	}
+	s, err := NewResourceServer(cfg, nothing{})
+	if err != nil {
+		return nil, err
+	}
+	return s.Inspect(info), nil
+}
+
+var errNothing = errors.New("nothing is stored here")
+
+// nothing is the store of one who only looks.
+type nothing struct{}
+
+func (nothing) Confirm(context.Context, *Association) ([]uint64, error) { return nil, errNothing }
+func (nothing) ReplaceToken(context.Context, uint64, *Token) error      { return errNothing }
+func (nothing) LoadExi() ([]ExiIssuer, error)                           { return nil, nil }
+func (nothing) SaveExi(context.Context, []ExiIssuer) error              { return errNothing }

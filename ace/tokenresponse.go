@@ -1,6 +1,7 @@
 package ace
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cohort-iot/cohort/ace/internal/wire"
@@ -11,7 +12,9 @@ import (
 type TokenResponse struct {
 	AccessToken []byte
 	ExpiresIn   time.Duration // whole seconds from the time the token was issued; always sent
-	Cnf         *Confirmation // the input material; nil when rights are updated
+	Cnf         *Confirmation // the key it is bound to, if the Client does not have it; nil when rights are updated
+	RSCnf       *Confirmation // the Resource Server's key, only of tokens bound to a public key and for one audience
+	Bearer      bool          // no proof of possession: token_type is sent then. None is issued or used here
 	Profile     Profile       // 0 if absent
 	Scope       Scope         // what was granted; nil if it is what was asked for
 }
@@ -22,6 +25,10 @@ func (p *TokenResponse) Marshal() []byte {
 	w.Bytes(paramAccessToken, p.AccessToken)
 	w.Uint(paramExpiresIn, uint64(max(0, p.ExpiresIn)/time.Second))
 	w.Raw(paramCnf, p.Cnf.marshal())
+	w.Raw(paramRSCnf, p.RSCnf.marshal())
+	if p.Bearer {
+		w.Int(paramTokenType, tokenTypeBearer)
+	}
 	addScope(&w, paramScope, p.Scope)
 	if p.Profile != 0 {
 		w.Int(paramProfile, int64(p.Profile))
@@ -32,9 +39,26 @@ func (p *TokenResponse) Marshal() []byte {
 // maxToken bounds an access token, in bytes. A token for [MaxScopeEntries] groups with long names is well below.
 const maxToken = 64 << 10
 
-// ParseTokenResponse reads a response for the OSCORE profile: one that has a token of type PoP and says how long it lives
-// (RFC 9200, Section 5.10.4). A Client uses no other.
+// ParseTokenResponse reads a response for the OSCORE profile: a PoP token bound to input material, without a key of the Resource
+// Server. A Client of that profile uses no other.
 func ParseTokenResponse(b []byte) (*TokenResponse, error) {
+	p, err := ParseAccessInformation(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.Bearer:
+		return nil, fmt.Errorf("%w: not a token with proof of possession", ErrMalformed)
+	case p.Profile != 0 && p.Profile != ProfileCoAPOSCORE:
+		return nil, fmt.Errorf("%w: profile %d is not supported", ErrMalformed, p.Profile)
+	case p.RSCnf != nil:
+		return nil, fmt.Errorf("%w: rs_cnf has no place beside a symmetric key", ErrMalformed)
+	}
+	return p, nil
+}
+
+// ParseAccessInformation reads a response for any profile: one that has a token and says how long it lives (RFC 9200,
+// Section 5.10.4). A key of either side has to be complete.
+func ParseAccessInformation(b []byte) (*TokenResponse, error) {
 	r := wire.NewReader(b)
 	r.Require(paramAccessToken, paramExpiresIn)
 	p := &TokenResponse{AccessToken: readToken(r)}
@@ -42,18 +66,22 @@ func ParseTokenResponse(b []byte) (*TokenResponse, error) {
 	s, _ := r.Uint(paramExpiresIn)
 	p.ExpiresIn = time.Duration(min(s, most)) * time.Second
 	p.Cnf, _ = wire.Field(r, paramCnf, parseConfirmation)
+	p.RSCnf, _ = wire.Field(r, paramRSCnf, parseConfirmation)
+	for _, c := range []*Confirmation{p.Cnf, p.RSCnf} {
+		if c != nil && c.Key != nil {
+			if _, err := ParsePoPKey(c.Key); err != nil {
+				r.Fail(fmt.Errorf("%w: %w", ErrMalformed, err))
+			}
+		}
+	}
 	p.Scope = readScope(r, paramScope)
 	if v, ok := r.Int(paramProfile); ok {
 		p.Profile = Profile(v)
-		if p.Profile != ProfileCoAPOSCORE {
-			r.Failf("profile %d is not supported", v)
+	}
+	if v, ok := r.Int(paramTokenType); ok {
+		if p.Bearer = v == tokenTypeBearer; !p.Bearer && v != tokenTypePoP {
+			r.Failf("token type %d is not known", v)
 		}
-	}
-	if v, ok := r.Int(paramTokenType); ok && v != tokenTypePoP {
-		r.Failf("token type %d is not supported", v)
-	}
-	if r.Has(paramRSCnf) {
-		r.Failf("rs_cnf has no place beside a symmetric key")
 	}
 	if err := r.Err(); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package coap
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 
@@ -100,19 +99,6 @@ func (s *Server) refuse(w mux.ResponseWriter, r *mux.Message, err error) {
 		s.send(w, a.code, message.TextPlain, []byte(detail))
 	default:
 		s.send(w, a.code, 0, nil)
-	}
-}
-
-// send sets a response; without a body the format is not used.
-func (s *Server) send(w mux.ResponseWriter, code codes.Code, format message.MediaType, body []byte, opts ...message.Option) {
-	var err error
-	if body == nil {
-		err = w.SetResponse(code, 0, nil, opts...)
-	} else {
-		err = w.SetResponse(code, format, bytes.NewReader(body), opts...)
-	}
-	if err != nil {
-		s.log.Error("response not set", "error", err)
 	}
 }
 

@@ -27,7 +27,7 @@ const maxDevices = 4096
 // contexts (RFC 8613, Appendix B.2). The contexts are apart from those of the
 // Group Manager, whose identifiers are given out without regard to these.
 type asOpener struct {
-	as       Issuer
+	as       AuthServer
 	contexts *endpoint.Contexts
 	rand     io.Reader
 
@@ -36,11 +36,11 @@ type asOpener struct {
 	order *list.List               // of *device, oldest first
 }
 
-// device is a client of the Authorization Server. It is what a request's
+// device is a peer of the Authorization Server, a device or a resource server. It is what a request's
 // Peer.Association holds.
 type device struct {
 	kid    string
-	client uint64
+	peer   authserver.Peer
 	name   string
 	params *oscore.Params // to notice that the device was enrolled anew
 
@@ -58,7 +58,7 @@ type superseded struct {
 	was authserver.Session
 }
 
-func newASOpener(as Issuer, random io.Reader) *asOpener {
+func newASOpener(as AuthServer, random io.Reader) *asOpener {
 	return &asOpener{as: as, contexts: &endpoint.Contexts{Rand: random}, rand: random, known: map[string]*list.Element{}, order: list.New()}
 }
 
@@ -81,14 +81,14 @@ func (a *asOpener) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from
 // setUp lets a device derive contexts. It reports false when there is no such
 // device, or when it is set up with the secret it has.
 func (a *asOpener) setUp(kid []byte) (fresh bool, err error) {
-	assoc, err := a.as.ClientByID(kid)
+	assoc, err := a.as.PeerByID(kid)
 	if err != nil {
 		return false, nil // nobody, or disabled: as if there were no context
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if e := a.known[string(kid)]; e != nil {
-		if d := e.Value.(*device); d.client == assoc.Client && d.params.MasterSecret.Equal(assoc.Params.MasterSecret) {
+		if d := e.Value.(*device); d.peer == assoc.Peer && d.params.MasterSecret.Equal(assoc.Params.MasterSecret) {
 			return false, nil
 		}
 		a.remove(e)
@@ -100,7 +100,7 @@ func (a *asOpener) setUp(kid []byte) (fresh bool, err error) {
 	if a.order.Len() >= maxDevices {
 		a.remove(a.order.Front())
 	}
-	d := &device{kid: string(kid), client: assoc.Client, name: assoc.Name, params: &assoc.Params}
+	d := &device{kid: string(kid), peer: assoc.Peer, name: assoc.Name, params: &assoc.Params}
 	a.known[d.kid] = a.order.PushBack(d)
 	a.contexts.AddB2(kid, server, endpoint.B2Options{Association: d, Established: func(_, former *oscore.Context) error {
 		return a.established(d, former)
@@ -111,8 +111,8 @@ func (a *asOpener) setUp(kid []byte) (fresh bool, err error) {
 // established notes a new context of a device, unless the device was revoked or
 // enrolled anew since it was set up.
 func (a *asOpener) established(d *device, former *oscore.Context) error {
-	assoc, err := a.as.ClientByID([]byte(d.kid))
-	if err == nil && (assoc.Client != d.client || !d.params.MasterSecret.Equal(assoc.Params.MasterSecret)) {
+	assoc, err := a.as.PeerByID([]byte(d.kid))
+	if err == nil && (assoc.Peer != d.peer || !d.params.MasterSecret.Equal(assoc.Params.MasterSecret)) {
 		err = errReplaced
 	}
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *asOpener) established(d *device, former *oscore.Context) error {
 	if former != nil {
 		d.former = &superseded{device: d, ctx: former, was: d.session}
 	}
-	d.session = a.as.Began(d.client)
+	d.session = a.as.Began(d.peer)
 	return nil
 }
 

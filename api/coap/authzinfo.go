@@ -3,6 +3,7 @@ package coap
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -12,6 +13,7 @@ import (
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/manager"
+	"github.com/cohort-iot/cohort/internal/ratelimit"
 )
 
 // authzInfo is /authz-info. In clear it takes a token and makes an association
@@ -31,6 +33,9 @@ func (s *Server) authzInfo() mux.Handler {
 		}
 		if peer.Mode != endpoint.Plain {
 			s.send(w, codes.Unauthorized, 0, nil)
+			return
+		}
+		if !s.mayPost(w, peer.Addr.Addr()) {
 			return
 		}
 		p, err := s.rs.PostToken(r.Context(), peer.Addr.Addr(), body)
@@ -88,16 +93,63 @@ func (s *Server) updateRights(w mux.ResponseWriter, r *mux.Message, c manager.Ca
 	s.send(w, codes.Created, 0, nil)
 }
 
+// defaultPostLimits bounds what strangers can have checked: a decryption each.
+func defaultPostLimits() ratelimit.Limits {
+	return ratelimit.Limits{PerKey: ratelimit.Rate{PerSecond: 50, Burst: 200}, Total: ratelimit.Rate{PerSecond: 2000, Burst: 4000}}
+}
+
+// mayPost reports whether a post in clear is looked at. If too many came it
+// answers 4.29 (RFC 8516; RFC 9200, Section 5.10.1.2), which is shorter than the
+// request.
+func (s *Server) mayPost(w mux.ResponseWriter, from netip.Addr) bool {
+	retry, ok := s.posts.Allow(ratelimit.Source(from))
+	if ok {
+		return true
+	}
+	if s.meter != nil {
+		s.meter.TokenRefused(ace.RefusedRate)
+	}
+	s.sample(from, ace.RefusedRate, errTooManyPosts)
+	s.send(w, ace.RefusedRate.Code(), 0, nil, maxAge(retry)...)
+	return false
+}
+
+var errTooManyPosts = errors.New("too many tokens were posted")
+
+// refusalSample is how often a kind of refusal of strangers is logged.
+const refusalSample = 10 * time.Second
+
+// sample logs refusals of strangers: one of each kind in an interval, with the
+// number of those that were not logged.
+func (s *Server) sample(from netip.Addr, why ace.Refusal, err error) {
+	if n, ok := s.refused.Tell(why); ok {
+		s.log.Info("access token refused", "from", from, "why", why, "error", err, "not_logged", n)
+	}
+}
+
+// busyRetry is when a post is worth repeating that found no room, or no answer of
+// an Authorization Server.
+const busyRetry = 10 * time.Second
+
 // refuseToken answers with the code alone: a stranger learns nothing of what was
 // wrong with a token.
 func (s *Server) refuseToken(w mux.ResponseWriter, r *mux.Message, err error) {
 	code := codes.InternalServerError
+	var retry time.Duration
 	var e *ace.Error
 	if errors.As(err, &e) {
-		code = e.Code
+		code, retry = e.Code, e.RetryAfter
 	}
-	s.log.InfoContext(r.Context(), "access token refused", "code", code, "error", err)
-	s.send(w, code, 0, nil)
+	if code == codes.ServiceUnavailable && retry == 0 {
+		retry = busyRetry
+	}
+	peer, _ := endpoint.PeerFrom(r.Context())
+	if peer.Mode == endpoint.Plain && e != nil {
+		s.sample(peer.Addr.Addr(), e.Refusal, err)
+	} else {
+		s.log.InfoContext(r.Context(), "access token refused", "code", code, "error", err)
+	}
+	s.send(w, code, 0, nil, maxAge(retry)...)
 }
 
 // describe adds to the answer of authz-info what the client asked for about the

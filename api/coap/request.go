@@ -44,24 +44,6 @@ func (s *Server) resource(format message.MediaType, f func(c *call)) mux.Handler
 	})
 }
 
-// body reads the payload and checks its Content-Format; it answers 4.15 and
-// reports false when that is another one.
-func (s *Server) body(w mux.ResponseWriter, r *mux.Message, format message.MediaType) ([]byte, bool) {
-	if got, err := r.ContentFormat(); err == nil && format != 0 && got != format {
-		s.send(w, codes.UnsupportedMediaType, 0, nil)
-		return nil, false
-	}
-	if r.Body() == nil {
-		return nil, true
-	}
-	b, err := r.ReadBody()
-	if err != nil {
-		s.send(w, codes.BadRequest, 0, nil)
-		return nil, false
-	}
-	return b, true
-}
-
 // content answers 2.05.
 func (s *Server) content(c *call, format message.MediaType, body []byte) {
 	s.send(c.w, codes.Content, format, body)

@@ -7,60 +7,34 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/keystore"
-	"github.com/cohort-iot/cohort/oscore"
 )
-
-// serverID is this server's OSCORE Sender ID towards every client. No client has it, as theirs are numbers from 1.
-var serverID = [...]byte{0}
 
 // Client is a device as the operator sees it.
 type Client struct {
-	Number   uint64
-	Name     string
-	ID       []byte // OSCORE Sender ID of the device towards this server
-	Audience string // for requests without one
-	Grants   []Grant
-	Enrolled time.Time
-	Revoked  time.Time // zero: in use
-	Alarms   uint64    // times its secret was seen in use twice
+	Number        uint64
+	Name          string
+	ID            []byte // OSCORE Sender ID of the device towards this server
+	Audience      string // for requests without one
+	Grants        []Grant
+	Enrolled      time.Time
+	Revoked       time.Time // zero: in use
+	Alarms        uint64    // times its secret was seen in use twice
+	Administrator bool      // may see the whole list of revoked tokens
+	Key           []byte    // COSE_Key of its public key; nil if none is known
+	Profiles      []ace.Profile
 }
 
 func (c *clientRecord) view() Client {
 	return Client{
 		Number: c.Number, Name: c.Name, ID: numberID(c.Number), Audience: c.Audience, Grants: slices.Clone(c.Grants),
-		Enrolled: unix(c.Enrolled), Revoked: unix(c.Revoked), Alarms: c.Alarms,
+		Enrolled: unix(c.Enrolled), Revoked: unix(c.Revoked), Alarms: c.Alarms, Administrator: c.Administrator, Key: c.Key,
+		Profiles: profiles(c.Profiles),
 	}
 }
 
-// Association is what the endpoint needs to talk to a device: its static secret, only to derive one-time contexts from.
-type Association struct {
-	Client uint64 // number, for Began and Issue
-	Name   string
-	Params oscore.Params // this server's side
-}
-
-// ClientByID returns the association with the device whose OSCORE Sender ID is id. Errors wrap [ErrNotFound] or [ErrDisabled].
-func (s *Service) ClientByID(id []byte) (*Association, error) {
-	n, ok := idNumber(id)
-	if !ok {
-		return nil, fmt.Errorf("client: %w", ErrNotFound)
-	}
-	var c *clientRecord
-	err := s.store.View(func(r keystore.Reader) (err error) {
-		c, err = loadClient(r, n)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if c.Revoked != 0 {
-		return nil, fmt.Errorf("client %q: %w", c.Name, ErrDisabled)
-	}
-	return &Association{Client: n, Name: c.Name, Params: oscore.Params{
-		MasterSecret: c.Secret, MasterSalt: c.Salt, SenderID: slices.Clone(serverID[:]), RecipientID: numberID(n),
-	}}, nil
-}
+func (c *clientRecord) peer() Peer { return Peer{PeerClient, c.Number} }
 
 // loadClient reads a client by number; [ErrNotFound] if there is none.
 func loadClient(r keystore.Reader, n uint64) (*clientRecord, error) {

@@ -18,7 +18,7 @@ func TestEnrol(t *testing.T) {
 		if b.sw.AS.Secret.Equal(b.lamp.AS.Secret) || bytes.Equal(b.sw.AS.ID, b.lamp.AS.ID) || len(b.sw.AS.Secret) != 16 {
 			t.Fatal("shared")
 		}
-		a := must(b.ClientByID(b.sw.AS.ID))
+		a := must(b.PeerByID(b.sw.AS.ID))
 		d := b.sw.AS.Params()
 		if a.Name != "switch" || !bytes.Equal(a.Params.SenderID, d.RecipientID) || !bytes.Equal(a.Params.RecipientID, d.SenderID) ||
 			!a.Params.MasterSecret.Equal(d.MasterSecret) || !a.Params.MasterSalt.Equal(d.MasterSalt) || a.Params.Validate() != nil {
@@ -32,7 +32,7 @@ func TestEnrol(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		b.restart(t)
-		if a := must(b.ClientByID(b.sw.AS.ID)); !a.Params.MasterSecret.Equal(b.sw.AS.Secret) {
+		if a := must(b.PeerByID(b.sw.AS.ID)); !a.Params.MasterSecret.Equal(b.sw.AS.Secret) {
 			t.Fatal("another secret")
 		}
 	})
@@ -57,7 +57,7 @@ func TestEnrol(t *testing.T) {
 	t.Run("a device is enrolled again with another secret", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		x := b.Began(b.number(b.sw))
+		x := b.Began(b.peer(b.sw))
 		e := must(b.Reenrol(t.Context(), "switch"))
 		if e.AS.Secret.Equal(b.sw.AS.Secret) || !bytes.Equal(e.AS.ID, b.sw.AS.ID) || len(must(b.Client("switch")).Grants) != 2 {
 			t.Fatal("the same secret, or another client")
@@ -73,7 +73,7 @@ func TestEnrol(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		for _, id := range [][]byte{nil, {}, {0}, {9}, {0, 1}, make([]byte, 9)} {
-			_, err := b.ClientByID(id)
+			_, err := b.PeerByID(id)
 			wantErr(t, err, ErrNotFound)
 		}
 	})
@@ -90,12 +90,12 @@ func TestEnrol(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		b.issue(t, b.sw, room1(ace.RoleRequester))
-		texts := append(b.log(t), fmt.Sprintf("%v %+v %#v", b.Service, must(b.Clients(0, 9)), must(b.ClientByID(b.sw.AS.ID))))
+		texts := append(b.log(t), fmt.Sprintf("%v %+v %#v", b.Service, must(b.Clients(0, 9)), must(b.PeerByID(b.sw.AS.ID))))
 		texts = append(texts, fmt.Sprintf("%v %+v", must(b.ResourceServers()), must(b.TrustedAS("gm1"))))
 		err := b.keys.View(func(r keystore.Reader) error {
 			c := must(loadClient(r, 1))
 			rs := must(b.rsNamed(r, "gm1"))
-			texts = append(texts, fmt.Sprintf("%v %+v %x %v %#v", c, *c, *c, *rs, rs))
+			texts = append(texts, fmt.Sprintf("%v %+v %v %#v", c, *c, *rs, rs))
 			return nil
 		})
 		if err != nil {

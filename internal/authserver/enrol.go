@@ -2,10 +2,12 @@ package authserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -13,17 +15,31 @@ import (
 type EnrolRequest struct {
 	Name     string  // of the device, unique
 	Audience string  // resource server it is to talk to; it must be registered
-	Grants   []Grant // may be empty: nothing is permitted then
+	Grants   []Grant // may be empty: only what policies say is permitted then
+	// Administrator lets it see the whole list of revoked tokens; at most a few may.
+	Administrator bool
+	// Key is the public key of the device, for profiles whose tokens are bound to it. The operator has made sure that the device
+	// has the private key. Nil: none.
+	Key *cose.PublicKey
+	// Profiles are those the device has; none stands for the OSCORE profile.
+	Profiles []ace.Profile
 }
 
 // Enrol creates a client with a random secret of its own and returns what the device needs. That secret leaves the server here
 // and never again. Errors wrap [ErrExists], [ErrNotFound] or [ErrInvalid].
 func (s *Service) Enrol(ctx context.Context, q EnrolRequest) (*ace.Enrolment, error) {
-	if err := checkName("device name", q.Name); err != nil {
+	if err := errors.Join(checkName("device name", q.Name), checkGrants(q.Grants)); err != nil {
 		return nil, err
 	}
-	if err := checkGrants(q.Grants); err != nil {
+	has, err := storeProfiles(q.Profiles)
+	if err != nil {
 		return nil, err
+	}
+	var key []byte
+	if q.Key != nil {
+		if key, err = q.Key.MarshalCBOR(); err != nil {
+			return nil, fmt.Errorf("%w: public key: %w", ErrInvalid, err)
+		}
 	}
 	return s.enrol(ctx, q.Audience, "client.enrolled", func(tx *keystore.Tx) (*clientRecord, error) {
 		n, err := loadCounters(tx)
@@ -38,7 +54,10 @@ func (s *Service) Enrol(ctx context.Context, q EnrolRequest) (*ace.Enrolment, er
 		if err := claim(tx, index, []byte(q.Name), n.Client); err != nil {
 			return nil, fmt.Errorf("client %q: %w", q.Name, err)
 		}
-		return &clientRecord{Schema: schema, Number: n.Client, Name: q.Name, Audience: q.Audience, Grants: slices.Clone(q.Grants)}, nil
+		return &clientRecord{
+			Schema: schema, Number: n.Client, Name: q.Name, Audience: q.Audience, Grants: slices.Clone(q.Grants),
+			Administrator: q.Administrator, Key: key, Profiles: has,
+		}, nil
 	})
 }
 
@@ -53,7 +72,7 @@ func (s *Service) Reenrol(ctx context.Context, name string) (*ace.Enrolment, err
 		return s.clientNamed(tx, name)
 	})
 	if err == nil {
-		s.forget(c.Number)
+		s.forget(Peer{PeerClient, c.Number})
 	}
 	return e, err
 }
@@ -77,16 +96,12 @@ func (s *Service) enrol(ctx context.Context, audience, event string, make func(*
 		c.Secret, c.Salt = random[:secretSize], random[secretSize:]
 		c.Enrolled, c.Revoked = s.now().Unix(), 0
 		e = &ace.Enrolment{
-			Device: c.Name, Audience: audience, GM: rs.URI,
-			AS: ace.EnrolmentAS{
-				URI: s.cfg.TokenURI, ID: numberID(c.Number), ASID: slices.Clone(serverID[:]),
-				Secret: c.Secret.Clone(), Salt: c.Salt.Clone(),
-			},
+			Device: c.Name, Audience: audience, GM: rs.URI, AS: s.association(c.peer(), c.Secret, c.Salt), TRL: s.listInfo(),
 		}
 		if err := e.Validate(); err != nil {
 			return err
 		}
-		if err := put(tx, nameClient(c.Number), c); err != nil {
+		if err := errors.Join(s.setAdministrator(tx, c.Number, c.Administrator), put(tx, nameClient(c.Number), c)); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, auditEvent{Event: event, Client: c.Name, Audience: audience, Detail: describe(c.Grants)})
@@ -95,4 +110,35 @@ func (s *Service) enrol(ctx context.Context, audience, event string, make func(*
 		return nil, err
 	}
 	return e, nil
+}
+
+// association is a peer's side of its association with this server.
+func (s *Service) association(p Peer, secret, salt []byte) ace.EnrolmentAS {
+	return ace.EnrolmentAS{
+		URI: s.cfg.TokenURI, ID: p.id(), ASID: slices.Clone(serverID[:]), Secret: slices.Clone(secret), Salt: slices.Clone(salt),
+	}
+}
+
+// setAdministrator notes whether a client is an administrator.
+func (s *Service) setAdministrator(tx *keystore.Tx, client uint64, is bool) error {
+	admins, err := loadAdmins(tx)
+	if err != nil {
+		return err
+	}
+	at := slices.Index(admins.Numbers, client)
+	switch {
+	case is == (at >= 0):
+		return nil
+	case !is:
+		admins.Numbers = slices.Delete(admins.Numbers, at, at+1)
+	case len(admins.Numbers) >= maxAdministrators:
+		return fmt.Errorf("%w: more than %d administrators", ErrInvalid, maxAdministrators)
+	default:
+		admins.Numbers = append(admins.Numbers, client)
+	}
+	return put(tx, nameAdmins(), admins)
+}
+
+func loadAdmins(r keystore.Reader) (*numbersRecord, error) {
+	return loadOr(r, nameAdmins(), numbersRecord{Schema: schema})
 }

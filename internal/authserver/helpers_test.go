@@ -12,6 +12,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/internal/clock"
+	"github.com/cohort-iot/cohort/internal/ratelimit"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -36,10 +37,13 @@ func wantErr(t *testing.T, err, want error) {
 type events struct {
 	alarms  []string
 	revoked []ace.TokenHash
+	changed []Peer
 }
 
 func (e *events) SecretInUseTwice(client string)  { e.alarms = append(e.alarms, client) }
 func (e *events) TokenRevoked(hash ace.TokenHash) { e.revoked = append(e.revoked, hash) }
+
+func (e *events) ListChanged(list []Peer) { e.changed = append(e.changed, list...) }
 
 // bench is an Authorization Server for tests, with resource server gm1 and two devices.
 type bench struct {
@@ -48,13 +52,16 @@ type bench struct {
 	events   *events
 	memory   *keystore.Memory
 	keys     *keystore.Store
+	change   func(*Config)
 	gm       ace.TrustedAS
 	sw, lamp *ace.Enrolment
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
+
+func newBenchWith(t *testing.T, change func(*Config)) *bench {
 	t.Helper()
-	b := &bench{clock: clock.NewFake(start), events: &events{}, memory: keystore.NewMemory()}
+	b := &bench{clock: clock.NewFake(start), events: &events{}, memory: keystore.NewMemory(), change: change}
 	b.open(t)
 	ctx := context.Background()
 	b.gm = must(b.RegisterRS(ctx, RSRequest{Audience: "gm1", URI: "coap://127.0.0.1:5683", Lifetime: time.Hour}))
@@ -66,11 +73,23 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+// config bounds nothing, unless change says so.
+func (b *bench) config() Config {
+	c := Config{
+		Issuer: "as", TokenURI: "coap://127.0.0.1/token", Events: b.events, ListChanged: b.events.ListChanged, Clock: b.clock, Rand: rand.Reader,
+		TokenLimits: &ratelimit.Limits{}, QueryLimits: &ratelimit.Limits{},
+	}
+	if b.change != nil {
+		b.change(&c)
+	}
+	return c
+}
+
 // open opens the store, again after a restart.
 func (b *bench) open(t *testing.T) {
 	t.Helper()
 	b.keys = must(keystore.Open(b.memory, keystore.Options{DataKey: make([]byte, keystore.DataKeySize)}))
-	b.Service = must(New(Config{Issuer: "as", TokenURI: "coap://127.0.0.1/token", Events: b.events, Clock: b.clock, Rand: rand.Reader}, b.keys))
+	b.Service = must(New(b.config(), b.keys))
 }
 
 func (b *bench) restart(t *testing.T) {
@@ -81,7 +100,7 @@ func (b *bench) restart(t *testing.T) {
 	b.open(t)
 }
 
-func (b *bench) number(e *ace.Enrolment) uint64 { return must(b.ClientByID(e.AS.ID)).Client }
+func (b *bench) peer(e *ace.Enrolment) Peer { return must(b.PeerByID(e.AS.ID)).Peer }
 
 func room1(r ace.Roles) *ace.TokenRequest {
 	return &ace.TokenRequest{Audience: "gm1", Scope: ace.Scope{{Group: "room1", Roles: r}}, GrantType: ace.GrantClientCredentials}
@@ -90,7 +109,7 @@ func room1(r ace.Roles) *ace.TokenRequest {
 // issue asks for a token that must be given, and opens it.
 func (b *bench) issue(t *testing.T, e *ace.Enrolment, q *ace.TokenRequest) (*ace.TokenResponse, *ace.Claims) {
 	t.Helper()
-	resp, err := b.Issue(context.Background(), b.number(e), q)
+	resp, err := b.Issue(context.Background(), b.peer(e), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +120,7 @@ func (b *bench) issue(t *testing.T, e *ace.Enrolment, q *ace.TokenRequest) (*ace
 func (b *bench) refused(t *testing.T, e *ace.Enrolment, q *ace.TokenRequest, want ace.ErrorCode) {
 	t.Helper()
 	before := len(b.log(t))
-	resp, err := b.Issue(context.Background(), b.number(e), q)
+	resp, err := b.Issue(context.Background(), b.peer(e), q)
 	var refusal *ace.Error
 	if !errors.As(err, &refusal) || refusal.Number != want || refusal.Code != codes.BadRequest || resp != nil {
 		t.Fatalf("error %v, want %v", err, want)

@@ -121,7 +121,7 @@ func TestIssue(t *testing.T) {
 	t.Run("AO-015,AO-018 requests at once get material, numbers and nonces of their own", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		lamp := b.number(b.lamp)
+		lamp := b.peer(b.lamp)
 		var mu sync.Mutex
 		seen := map[string]bool{}
 		var wg sync.WaitGroup
@@ -219,11 +219,11 @@ func TestRefusals(t *testing.T) {
 	t.Run("AC-019 a client that is not enrolled, or no longer, is answered 4.01", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		lamp := b.number(b.lamp)
+		lamp := b.peer(b.lamp)
 		if err := b.RevokeClient(context.Background(), "lamp", "lost"); err != nil {
 			t.Fatal(err)
 		}
-		for _, n := range []uint64{lamp, 99, 0} {
+		for _, n := range []Peer{lamp, {PeerClient, 99}, {PeerClient, 0}} {
 			_, err := b.Issue(context.Background(), n, room1(ace.RoleResponder))
 			var refusal *ace.Error
 			if !errors.As(err, &refusal) || refusal.Code != codes.Unauthorized || refusal.Number != ace.InvalidClient {

@@ -5,22 +5,47 @@ import (
 	"errors"
 
 	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// material returns the number of the input material the token is bound to, and how the token says so: new material, or, to
-// update rights, earlier material by its identifier (RFC 9203, Sections 3.1 and 3.2).
-func (i *issue) material() (uint64, *ace.Confirmation, error) {
+// bind returns the number of the input material the token is bound to, and notes how the token says so: new material; earlier
+// material by its identifier, to update rights (RFC 9203, Sections 3.1 and 3.2); or a public key of the client, whose number is 0.
+func (i *issue) bind() (material uint64, err error) {
 	switch req := i.request.ReqCnf; {
 	case req == nil:
-		return i.newMaterial()
+		material, i.cnf, err = i.newMaterial()
 	case req.KID != nil:
-		return i.oldMaterial(req.KID)
+		material, i.cnf, err = i.oldMaterial(req.KID)
 	case req.OSC != nil:
-		return 0, nil, deny(ace.InvalidRequest, "a client proposes no input material")
+		return 0, deny(ace.InvalidRequest, "a client proposes no input material")
+	case req.Key != nil: // judged already
+		i.cnf = &ace.Confirmation{Key: bytes.Clone(req.Key)}
 	default:
-		return 0, nil, deny(ace.UnsupportedPoPKey, "only keys made by this server are served")
+		return 0, deny(ace.UnsupportedPoPKey, "only keys made by this server, or public ones, are served")
 	}
+	return material, err
+}
+
+// ownKey judges a key that the client proposes: a public one that the operator has vouched for (RFC 9201, Section 3.1).
+func (i *issue) ownKey() error {
+	k, err := ace.ParsePoPKey(i.request.ReqCnf.Key)
+	switch {
+	case err != nil:
+		return deny(ace.UnsupportedPoPKey, "%w", err)
+	case k.Public == nil:
+		return deny(ace.InvalidRequest, "a client proposes no symmetric key")
+	case i.client.Key == nil:
+		return deny(ace.UnsupportedPoPKey, "no key of this client is known")
+	}
+	known, err := cose.ParsePublicKey(i.client.Key)
+	if err != nil {
+		return err
+	}
+	if !known.Equal(k.Public) {
+		return deny(ace.UnsupportedPoPKey, "not the key that is known of this client")
+	}
+	return nil
 }
 
 // newMaterial makes material that no other client and no other resource server ever gets.

@@ -16,8 +16,9 @@ type Store interface {
 
 // Events tells others what they must act upon at once. Its methods must not block nor call the Service.
 type Events interface {
-	// SecretInUseTwice: the enrolment secret of a client was used by a second device. It is told once for each such context.
-	SecretInUseTwice(client string)
+	// SecretInUseTwice: the enrolment secret of a client or resource server was used by a second one. It is told once for each
+	// such context.
+	SecretInUseTwice(name string)
 	// TokenRevoked: a token is no longer valid, before its time. It is told after that is durable.
 	TokenRevoked(hash ace.TokenHash)
 }
@@ -26,3 +27,19 @@ type noEvents struct{}
 
 func (noEvents) SecretInUseTwice(string)    {}
 func (noEvents) TokenRevoked(ace.TokenHash) {}
+
+// Meter receives figures. Its methods must not block.
+type Meter interface {
+	TokenIssued(audience string)
+	// TokenRefused: 0 stands for one that asked too often.
+	TokenRefused(code ace.ErrorCode)
+	Introspected(active bool)
+	ListQueried(diff bool)
+}
+
+type noMeter struct{}
+
+func (noMeter) TokenIssued(string)         {}
+func (noMeter) TokenRefused(ace.ErrorCode) {}
+func (noMeter) Introspected(bool)          {}
+func (noMeter) ListQueried(bool)           {}

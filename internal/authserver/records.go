@@ -33,25 +33,64 @@ type clientRecord struct {
 	Enrolled int64        `cbor:"7,keyasint"` // Unix seconds
 	Revoked  int64        `cbor:"8,keyasint"` // Unix seconds; 0: in use
 	Alarms   uint64       `cbor:"9,keyasint"`
+	// Administrator may see the whole list of revoked tokens.
+	Administrator bool    `cbor:"10,keyasint,omitempty"`
+	Key           []byte  `cbor:"11,keyasint,omitempty"` // COSE_Key of its public key, which the operator vouches for
+	Profiles      []int64 `cbor:"12,keyasint,omitempty"` // none: the OSCORE profile
 }
 
-// rsRecord is a resource server.
+// rsRecord is a resource server, or an audience of several.
 type rsRecord struct {
 	Schema   uint8      `cbor:"0,keyasint"`
 	Number   uint64     `cbor:"1,keyasint"`
 	Audience string     `cbor:"2,keyasint"`
 	URI      string     `cbor:"3,keyasint"`
 	Lifetime int64      `cbor:"4,keyasint"` // seconds of a token
-	Keys     []tokenKey `cbor:"5,keyasint"` // the last one seals
+	Keys     []tokenKey `cbor:"5,keyasint"` // oldest first
 	Extended bool       `cbor:"6,keyasint"` // scope claim in its extended form
+	// Of a resource server that is another process: the secret of the association, which is no token key.
+	Secret    secret.Bytes `cbor:"7,keyasint,omitempty"`
+	Salt      secret.Bytes `cbor:"8,keyasint,omitempty"`
+	Revoked   int64        `cbor:"9,keyasint,omitempty"` // Unix seconds; 0: in use
+	Alarms    uint64       `cbor:"10,keyasint,omitempty"`
+	Form      TokenForm    `cbor:"11,keyasint,omitempty"`
+	Exi       bool         `cbor:"12,keyasint,omitempty"` // tokens say how long they live from their arrival
+	Exis      uint64       `cbor:"13,keyasint,omitempty"` // such tokens issued
+	Profiles  []int64      `cbor:"14,keyasint,omitempty"` // none: the OSCORE profile
+	PublicKey []byte       `cbor:"15,keyasint,omitempty"` // COSE_Key, told to clients that bind a key of their own
+	Members   []uint64     `cbor:"16,keyasint,omitempty"` // of an audience of several: the resource servers
 }
 
 // tokenKey is one key that seals tokens for a resource server.
 type tokenKey struct {
-	KID  []byte       `cbor:"1,keyasint"`
-	Alg  int64        `cbor:"2,keyasint"`
-	Key  secret.Bytes `cbor:"3,keyasint"`
-	Used uint64       `cbor:"4,keyasint"` // nonces drawn
+	KID   []byte       `cbor:"1,keyasint"`
+	Alg   int64        `cbor:"2,keyasint"`
+	Key   secret.Bytes `cbor:"3,keyasint"`
+	Used  uint64       `cbor:"4,keyasint"`           // nonces drawn
+	From  int64        `cbor:"5,keyasint,omitempty"` // Unix seconds: seals from then on, opens at once
+	Until int64        `cbor:"6,keyasint,omitempty"` // Unix seconds: end of the last token it sealed, once another seals; 0: none
+}
+
+// signingRecord holds the keys that sign tokens.
+type signingRecord struct {
+	Schema uint8        `cbor:"0,keyasint"`
+	Keys   []signingKey `cbor:"1,keyasint"` // oldest first
+	Count  uint64       `cbor:"2,keyasint"` // keys ever made
+}
+
+type signingKey struct {
+	KID   []byte       `cbor:"1,keyasint"`
+	Curve int64        `cbor:"2,keyasint"`
+	Alg   int64        `cbor:"3,keyasint"`
+	Key   secret.Bytes `cbor:"4,keyasint"`
+	From  int64        `cbor:"5,keyasint,omitempty"`
+	Until int64        `cbor:"6,keyasint,omitempty"`
+}
+
+// policiesRecord holds all policies.
+type policiesRecord struct {
+	Schema uint8    `cbor:"0,keyasint"`
+	List   []Policy `cbor:"1,keyasint"`
 }
 
 // materialRecord is an input material that was issued. Its secret is not kept: nobody needs it again.
@@ -68,12 +107,39 @@ type tokenRecord struct {
 	Number   uint64 `cbor:"1,keyasint"`
 	Client   uint64 `cbor:"2,keyasint"`
 	RS       uint64 `cbor:"3,keyasint"`
-	Material uint64 `cbor:"4,keyasint"`
+	Material uint64 `cbor:"4,keyasint"` // 0: bound to a key of the client's own
 	Hash     []byte `cbor:"5,keyasint"`
 	Scope    []byte `cbor:"6,keyasint"` // AIF array
 	Issued   int64  `cbor:"7,keyasint"` // Unix seconds
 	Expires  int64  `cbor:"8,keyasint"`
 	Revoked  int64  `cbor:"9,keyasint"` // Unix seconds; 0: valid
+}
+
+// trlRecord is a token on the list of revoked ones.
+type trlRecord struct {
+	Schema uint8  `cbor:"0,keyasint"`
+	Hash   []byte `cbor:"1,keyasint"`
+	Client uint64 `cbor:"2,keyasint"`
+	RS     uint64 `cbor:"3,keyasint"`
+}
+
+// trlHead says which updates of a requester's series are kept: those from First to before Added.
+type trlHead struct {
+	Schema uint8  `cbor:"0,keyasint"`
+	Added  uint64 `cbor:"1,keyasint"`
+	First  uint64 `cbor:"2,keyasint"`
+}
+
+// trlUpdate is one update of a requester's series.
+type trlUpdate struct {
+	Removed [][]byte `cbor:"1,keyasint,omitempty"`
+	Added   [][]byte `cbor:"2,keyasint,omitempty"`
+}
+
+// numbersRecord is a set of numbers.
+type numbersRecord struct {
+	Schema  uint8    `cbor:"0,keyasint"`
+	Numbers []uint64 `cbor:"1,keyasint"`
 }
 
 // nameRecord is what an index of texts points to.
@@ -88,6 +154,15 @@ func load[T any](r keystore.Reader, n keystore.Name) (*T, error) {
 		return nil, err
 	}
 	return decode[T](n, b)
+}
+
+// loadOr reads a record; the one given if there is none.
+func loadOr[T any](r keystore.Reader, n keystore.Name, none T) (*T, error) {
+	v, err := load[T](r, n)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return &none, nil
+	}
+	return v, err
 }
 
 func decode[T any](n keystore.Name, b []byte) (*T, error) {
@@ -108,11 +183,7 @@ func put(tx *keystore.Tx, n keystore.Name, v any) error {
 
 // loadCounters reads the counters; all zero in a new store.
 func loadCounters(r keystore.Reader) (*counters, error) {
-	c, err := load[counters](r, nameCounters())
-	if errors.Is(err, keystore.ErrNotFound) {
-		return &counters{Schema: schema}, nil
-	}
-	return c, err
+	return loadOr(r, nameCounters(), counters{Schema: schema})
 }
 
 // lookUp follows an index of texts; ErrNotFound if there is no such text.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
-	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -20,7 +19,39 @@ type RSRequest struct {
 	Lifetime time.Duration // of tokens for it, a minute to 366 days; 0: [DefaultTokenLifetime]
 	// ExtendedScope tags the scope claim with its semantics, for a resource server that knows several (RFC 9594, Section 7).
 	ExtendedScope bool
+	// Form is how tokens for it are protected; FormSigned cannot carry input material of the OSCORE profile.
+	Form TokenForm
+	// Exi has tokens say for how many seconds they live from their arrival, for a resource server without this server's time.
+	Exi bool
+	// Profiles are those it has; none stands for the OSCORE profile.
+	Profiles []ace.Profile
+	// PublicKey is told to clients that bind a token to a key of their own (rs_cnf). It has one key, not several for one
+	// algorithm (RFC 9201, Section 7). Nil: nothing is told.
+	PublicKey *cose.PublicKey
 }
+
+// TokenForm is how tokens are protected.
+type TokenForm uint8
+
+// The forms.
+const (
+	FormEncrypted TokenForm = iota // by the key shared with the resource server
+	FormSigned                     // by the key of this server; everybody can read them
+	FormNested                     // signed, then encrypted
+)
+
+// String returns the name of the form.
+func (f TokenForm) String() string {
+	switch f {
+	case FormSigned:
+		return "signed"
+	case FormNested:
+		return "nested"
+	}
+	return "encrypted"
+}
+
+func (f TokenForm) signs() bool { return f != FormEncrypted }
 
 // tokenAlg protects tokens: AES-CCM with a tag of 16 bytes, as a token lives for hours.
 const tokenAlg = cose.AlgAESCCM16_128_128
@@ -31,113 +62,146 @@ const (
 	tokenNonceSize = 13
 )
 
-// RegisterRS registers a resource server with a random token key, and returns what that server has to trust.
+// RegisterRS registers a resource server of this process with a random token key, and returns what that server has to trust.
 // Errors wrap [ErrExists] or [ErrInvalid].
 func (s *Service) RegisterRS(ctx context.Context, q RSRequest) (ace.TrustedAS, error) {
-	if q.Lifetime == 0 {
-		q.Lifetime = DefaultTokenLifetime
-	}
-	switch {
-	case q.Lifetime < minTokenLifetime || q.Lifetime > maxTokenLifetime:
-		return ace.TrustedAS{}, fmt.Errorf("%w: token lifetime %v, not a minute to 366 days", ErrInvalid, q.Lifetime)
-	case q.URI == "":
-		return ace.TrustedAS{}, fmt.Errorf("%w: resource server without URI", ErrInvalid)
-	}
-	if err := checkName("audience", q.Audience); err != nil {
-		return ace.TrustedAS{}, err
-	}
-	random, err := s.random(tokenKeySize)
+	rs, err := s.register(ctx, q, false)
 	if err != nil {
 		return ace.TrustedAS{}, err
 	}
-	var as ace.TrustedAS
+	return s.trustedKeys(rs)[0], nil
+}
+
+// EnrolRS registers a resource server that is another process. It gets, besides the token keys, an association of its own with this
+// server, for introspection and the list of revoked tokens. The secrets leave the server here and never again.
+// Errors wrap [ErrExists] or [ErrInvalid].
+func (s *Service) EnrolRS(ctx context.Context, q RSRequest) (*ace.RSEnrolment, error) {
+	rs, err := s.register(ctx, q, true)
+	if err != nil {
+		return nil, err
+	}
+	return s.enrolment(rs)
+}
+
+// ReenrolRS gives a resource server a new secret for its association, for instance after an alarm; its token keys stay. One that was
+// revoked comes back. Errors wrap [ErrNotFound].
+func (s *Service) ReenrolRS(ctx context.Context, audience string) (*ace.RSEnrolment, error) {
+	random, err := s.random(secretSize + saltSize)
+	if err != nil {
+		return nil, err
+	}
+	var rs *rsRecord
 	err = s.store.Update(ctx, func(tx *keystore.Tx) error {
+		if rs, err = s.rsNamed(tx, audience); err != nil {
+			return err
+		}
+		rs.Secret, rs.Salt, rs.Revoked = random[:secretSize], random[secretSize:], 0
+		return errors.Join(put(tx, nameRS(rs.Number), rs), s.audit(ctx, tx, auditEvent{Event: "rs.reenrolled", Audience: audience}))
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.forget(rs.peer())
+	return s.enrolment(rs)
+}
+
+func (s *Service) enrolment(rs *rsRecord) (*ace.RSEnrolment, error) {
+	trusted, err := s.TrustedAS(rs.Audience)
+	if err != nil {
+		return nil, err
+	}
+	return &ace.RSEnrolment{
+		Issuer: s.cfg.Issuer, Audience: rs.Audience, Trusted: trusted, AS: s.association(rs.peer(), rs.Secret, rs.Salt),
+		IntrospectPath: s.cfg.IntrospectPath, TRL: s.listInfo(),
+	}, nil
+}
+
+func (s *Service) register(ctx context.Context, q RSRequest, remote bool) (*rsRecord, error) {
+	if q.Lifetime == 0 {
+		q.Lifetime = DefaultTokenLifetime
+	}
+	has, err := storeProfiles(q.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Lifetime < minTokenLifetime || q.Lifetime > maxTokenLifetime:
+		return nil, fmt.Errorf("%w: token lifetime %v, not a minute to 366 days", ErrInvalid, q.Lifetime)
+	case q.URI == "":
+		return nil, fmt.Errorf("%w: resource server without URI", ErrInvalid)
+	case q.Form > FormNested:
+		return nil, fmt.Errorf("%w: unknown form of tokens", ErrInvalid)
+	case q.Form == FormSigned && slices.Contains(profiles(has), ace.ProfileCoAPOSCORE):
+		return nil, fmt.Errorf("%w: signed tokens cannot carry the input material of the OSCORE profile", ErrInvalid)
+	}
+	if err := checkName("audience", q.Audience); err != nil {
+		return nil, err
+	}
+	var public []byte
+	if q.PublicKey != nil {
+		if public, err = q.PublicKey.MarshalCBOR(); err != nil {
+			return nil, fmt.Errorf("%w: public key: %w", ErrInvalid, err)
+		}
+	}
+	if q.Form.signs() {
+		if err := s.ensureSigningKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	random, err := s.random(tokenKeySize + secretSize + saltSize)
+	if err != nil {
+		return nil, err
+	}
+	rs := &rsRecord{
+		Schema: schema, Audience: q.Audience, URI: q.URI, Lifetime: int64(q.Lifetime / time.Second), Extended: q.ExtendedScope,
+		Form: q.Form, Exi: q.Exi, Profiles: has, PublicKey: public,
+	}
+	return rs, s.addRS(ctx, rs, "rs.registered", func() {
+		rs.addKey(random[:tokenKeySize], 0)
+		if remote {
+			rs.Secret, rs.Salt = random[tokenKeySize:tokenKeySize+secretSize], random[tokenKeySize+secretSize:]
+		}
+	})
+}
+
+// addRS gives a record a number and stores it under its name.
+func (s *Service) addRS(ctx context.Context, rs *rsRecord, event string, complete func()) error {
+	return s.store.Update(ctx, func(tx *keystore.Tx) error {
 		n, err := loadCounters(tx)
 		if err != nil {
 			return err
 		}
 		n.RS++
-		index := nameRSName(s.store.Index(domainRS, []byte(q.Audience)))
-		if err := claim(tx, index, []byte(q.Audience), n.RS); err != nil {
-			return fmt.Errorf("resource server %q: %w", q.Audience, err)
+		index := nameRSName(s.store.Index(domainRS, []byte(rs.Audience)))
+		if err := claim(tx, index, []byte(rs.Audience), n.RS); err != nil {
+			return fmt.Errorf("resource server %q: %w", rs.Audience, err)
 		}
-		rs := &rsRecord{
-			Schema: schema, Number: n.RS, Audience: q.Audience, URI: q.URI,
-			Lifetime: int64(q.Lifetime / time.Second), Extended: q.ExtendedScope,
-		}
-		rs.addKey(random)
-		as = s.trusted(rs)[0]
-		if err := errors.Join(put(tx, nameCounters(), n), put(tx, nameRS(rs.Number), rs)); err != nil {
+		rs.Number = n.RS
+		complete()
+		return errors.Join(put(tx, nameCounters(), n), put(tx, nameRS(rs.Number), rs), s.audit(ctx, tx, auditEvent{Event: event, Audience: rs.Audience}))
+	})
+}
+
+func (rs *rsRecord) peer() Peer { return Peer{PeerRS, rs.Number} }
+
+// isGroup says whether rs is an audience of several.
+func (rs *rsRecord) isGroup() bool { return len(rs.Members) > 0 }
+
+// RevokeRS ends a resource server's association with this server: it introspects and follows no more, and no tokens are issued for
+// it. Errors wrap [ErrNotFound].
+func (s *Service) RevokeRS(ctx context.Context, audience, cause string) error {
+	var rs *rsRecord
+	err := s.store.Update(ctx, func(tx *keystore.Tx) (err error) {
+		if rs, err = s.rsNamed(tx, audience); err != nil || rs.Revoked != 0 {
 			return err
 		}
-		return s.audit(ctx, tx, auditEvent{Event: "rs.registered", Audience: q.Audience})
+		rs.Revoked = s.now().Unix()
+		return errors.Join(put(tx, nameRS(rs.Number), rs), s.audit(ctx, tx, auditEvent{Event: "rs.revoked", Audience: audience, Cause: cause}))
 	})
-	return as, err
-}
-
-// addKey makes key the one that seals. Of the earlier ones the latest few go on opening.
-func (rs *rsRecord) addKey(key []byte) {
-	count := byte(1)
-	if n := len(rs.Keys); n > 0 {
-		kid := rs.Keys[n-1].KID
-		count = kid[len(kid)-1] + 1
+	if err == nil {
+		s.forget(rs.peer())
 	}
-	kid := append(numberID(rs.Number), count)
-	rs.Keys = append(rs.Keys, tokenKey{KID: kid, Alg: int64(tokenAlg), Key: key})
-	if len(rs.Keys) > maxRSKeys {
-		rs.Keys = slices.Delete(rs.Keys, 0, len(rs.Keys)-maxRSKeys)
-	}
-}
-
-// trusted returns what the resource server has to trust, the key that seals first.
-func (s *Service) trusted(rs *rsRecord) []ace.TrustedAS {
-	list := make([]ace.TrustedAS, 0, len(rs.Keys))
-	for _, k := range slices.Backward(rs.Keys) {
-		list = append(list, ace.TrustedAS{Issuer: s.cfg.Issuer, Key: k.public()})
-	}
-	return list
-}
-
-// public returns the key as package ace has it.
-func (k *tokenKey) public() ace.TokenKey {
-	return ace.TokenKey{KID: slices.Clone(k.KID), Alg: cose.Algorithm(k.Alg), Key: k.Key.Clone()}
-}
-
-// TrustedAS returns what the resource server of an audience has to trust: this server under each token key that may still be
-// in use.
-func (s *Service) TrustedAS(audience string) ([]ace.TrustedAS, error) {
-	var list []ace.TrustedAS
-	err := s.store.View(func(r keystore.Reader) error {
-		rs, err := s.rsNamed(r, audience)
-		if err == nil {
-			list = s.trusted(rs)
-		}
-		return err
-	})
-	return list, err
-}
-
-// RotateRSKey makes a new token key for a resource server, which has to be told ([Service.TrustedAS]) before the next token is
-// issued. Tokens sealed by the key before stay valid.
-func (s *Service) RotateRSKey(ctx context.Context, audience string) ([]ace.TrustedAS, error) {
-	random, err := s.random(tokenKeySize)
-	if err != nil {
-		return nil, err
-	}
-	var list []ace.TrustedAS
-	err = s.store.Update(ctx, func(tx *keystore.Tx) error {
-		rs, err := s.rsNamed(tx, audience)
-		if err != nil {
-			return err
-		}
-		rs.addKey(random)
-		list = s.trusted(rs)
-		if err := put(tx, nameRS(rs.Number), rs); err != nil {
-			return err
-		}
-		return s.audit(ctx, tx, auditEvent{Event: "rs.key-rotated", Audience: audience})
-	})
-	return list, err
+	return err
 }
 
 // rsNamed reads a resource server by audience.
@@ -149,36 +213,49 @@ func (s *Service) rsNamed(r keystore.Reader, audience string) (*rsRecord, error)
 	return load[rsRecord](r, nameRS(n))
 }
 
-// RS is a resource server as the operator sees it.
+// RS is a resource server, or an audience of several, as the operator sees it.
 type RS struct {
 	Audience string
 	URI      string
 	Lifetime time.Duration
 	Tokens   uint64 // sealed by the present key
+	Form     TokenForm
+	Exi      bool
+	Profiles []ace.Profile
+	Remote   bool      // it has an association of its own
+	Revoked  time.Time // zero: in use
+	Alarms   uint64    // times its secret was seen in use twice
+	Keys     int       // token keys that open
+	Members  []string  // of an audience of several
 }
 
-// ResourceServers returns all resource servers.
+// ResourceServers returns all resource servers and audiences of several.
 func (s *Service) ResourceServers() ([]RS, error) {
 	var list []RS
 	err := s.store.View(func(r keystore.Reader) error {
+		now := s.now().Unix()
 		return r.Scan(nameAllRS(), func(n keystore.Name, b []byte) error {
 			rs, err := decode[rsRecord](n, b)
-			if err == nil {
-				list = append(list, RS{
-					Audience: rs.Audience, URI: rs.URI, Lifetime: time.Duration(rs.Lifetime) * time.Second,
-					Tokens: rs.Keys[len(rs.Keys)-1].Used,
-				})
+			if err != nil {
+				return err
 			}
-			return err
+			v := RS{
+				Audience: rs.Audience, URI: rs.URI, Lifetime: time.Duration(rs.Lifetime) * time.Second, Form: rs.Form, Exi: rs.Exi,
+				Profiles: profiles(rs.Profiles), Remote: rs.Secret != nil, Revoked: unix(rs.Revoked), Alarms: rs.Alarms, Keys: len(rs.opening(now)),
+			}
+			if k := rs.sealing(now); k != nil {
+				v.Tokens = k.Used
+			}
+			for _, m := range rs.Members {
+				member, err := load[rsRecord](r, nameRS(m))
+				if err != nil {
+					return err
+				}
+				v.Members = append(v.Members, member.Audience)
+			}
+			list = append(list, v)
+			return nil
 		})
 	})
 	return list, err
-}
-
-// sealingKey returns the key that seals and draws its next nonce, with random bytes to fill it up.
-func (rs *rsRecord) sealingKey(random secret.Bytes) (k *tokenKey, nonce []byte, err error) {
-	k = &rs.Keys[len(rs.Keys)-1]
-	k.Used++
-	nonce, err = tokenNonce(k.Used, random)
-	return k, nonce, err
 }

@@ -46,7 +46,7 @@ func TestRegisterRS(t *testing.T) {
 		if err := b.SetGrants(t.Context(), "lamp", []Grant{{Audience: "gm2", Group: "g", Roles: 2}}); err != nil {
 			t.Fatal(err)
 		}
-		resp := must(b.Issue(t.Context(), b.number(b.lamp), &ace.TokenRequest{Audience: "gm2", GrantType: ace.GrantClientCredentials}))
+		resp := must(b.Issue(t.Context(), b.peer(b.lamp), &ace.TokenRequest{Audience: "gm2", GrantType: ace.GrantClientCredentials}))
 		if c := must(ace.OpenToken(resp.AccessToken, gm2.Key)); !c.ExtendedScope {
 			t.Fatalf("%+v", c)
 		}
@@ -55,26 +55,67 @@ func TestRegisterRS(t *testing.T) {
 
 func TestRotateRSKey(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	old, _ := b.issue(t, b.lamp, room1(ace.RoleResponder))
-	list := must(b.RotateRSKey(t.Context(), "gm1"))
-	if len(list) != 2 || list[0].Key.Key.Equal(b.gm.Key.Key) || !list[1].Key.Key.Equal(b.gm.Key.Key) {
-		t.Fatalf("%d keys", len(list))
-	}
-	resp := must(b.Issue(t.Context(), b.number(b.lamp), room1(ace.RoleResponder)))
-	must(ace.OpenToken(resp.AccessToken, list[0].Key))
-	must(ace.OpenToken(old.AccessToken, list[1].Key))
-	kids := map[string]bool{string(b.gm.Key.KID): true}
-	for range 2 * maxRSKeys {
-		list = must(b.RotateRSKey(t.Context(), "gm1"))
-		kids[string(list[0].Key.KID)] = true
-	}
-	if len(list) != maxRSKeys || len(kids) != 1+2*maxRSKeys {
-		t.Fatalf("%d keys, %d identifiers", len(list), len(kids))
-	}
-	if got := must(b.TrustedAS("gm1")); len(got) != maxRSKeys || !got[0].Key.Key.Equal(list[0].Key.Key) {
-		t.Fatal("not kept")
-	}
+	t.Run("the new key seals at once, the one before opens until the last token it sealed has ended", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		old, _ := b.issue(t, b.lamp, room1(ace.RoleResponder))
+		file := must(b.RotateRSKey(t.Context(), "gm1", 0))
+		list := must(b.TrustedAS("gm1"))
+		if len(list) != 2 || len(file.Trusted) != 1 || !file.Trusted[0].Key.Key.Equal(list[0].Key.Key) || !list[1].Key.Key.Equal(b.gm.Key.Key) {
+			t.Fatalf("%d keys", len(list))
+		}
+		resp := must(b.Issue(t.Context(), b.peer(b.lamp), room1(ace.RoleResponder)))
+		must(ace.OpenToken(resp.AccessToken, list[0].Key))
+		must(ace.OpenToken(old.AccessToken, list[1].Key))
+		b.clock.Advance(time.Hour)
+		if list := must(b.TrustedAS("gm1")); len(list) != 1 || list[0].Key.Key.Equal(b.gm.Key.Key) {
+			t.Fatalf("%d keys after the end", len(list))
+		}
+	})
+	t.Run("with an overlap it opens before it seals, so that the resource server can be told", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		must(b.RotateRSKey(t.Context(), "gm1", 10*time.Minute))
+		resp := must(b.Issue(t.Context(), b.peer(b.lamp), room1(ace.RoleResponder)))
+		must(ace.OpenToken(resp.AccessToken, b.gm.Key))
+		list := must(b.TrustedAS("gm1"))
+		if len(list) != 2 {
+			t.Fatalf("%d keys", len(list))
+		}
+		b.clock.Advance(10 * time.Minute)
+		resp = must(b.Issue(t.Context(), b.peer(b.lamp), room1(ace.RoleResponder)))
+		must(ace.OpenToken(resp.AccessToken, list[0].Key))
+		b.clock.Advance(59 * time.Minute)
+		if len(must(b.TrustedAS("gm1"))) != 2 {
+			t.Fatal("the key before ended too early")
+		}
+		b.clock.Advance(time.Minute)
+		if len(must(b.TrustedAS("gm1"))) != 1 {
+			t.Fatal("the key before does not end")
+		}
+	})
+	t.Run("keys are bounded, told apart, and kept", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		kids := map[string]bool{string(b.gm.Key.KID): true}
+		for range maxRSKeys - 1 {
+			kids[string(must(b.RotateRSKey(t.Context(), "gm1", 0)).Trusted[0].Key.KID)] = true
+		}
+		_, err := b.RotateRSKey(t.Context(), "gm1", 0)
+		wantErr(t, err, ErrInvalid)
+		b.restart(t)
+		if len(kids) != maxRSKeys || len(must(b.TrustedAS("gm1"))) != maxRSKeys {
+			t.Fatalf("%d identifiers", len(kids))
+		}
+		b.clock.Advance(2 * time.Hour)
+		must(b.RotateRSKey(t.Context(), "gm1", 0))
+		for _, d := range []time.Duration{-1, maxOverlap + 1} {
+			_, err := b.RotateRSKey(t.Context(), "gm1", d)
+			wantErr(t, err, ErrInvalid)
+		}
+		_, err = b.RotateRSKey(t.Context(), "gm9", 0)
+		wantErr(t, err, ErrNotFound)
+	})
 }
 
 func TestTokenNonce(t *testing.T) {

@@ -10,7 +10,7 @@ func TestSessions(t *testing.T) {
 	t.Run("the newest context is used without ado", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		n := b.number(b.sw)
+		n := b.peer(b.sw)
 		for range 3 { // restarts of the device
 			x := b.Began(n)
 			for range 2 {
@@ -26,7 +26,7 @@ func TestSessions(t *testing.T) {
 	t.Run("a superseded context in use again raises one alarm", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		n := b.number(b.sw)
+		n := b.peer(b.sw)
 		first, second := b.Began(n), b.Began(n)
 		for range 2 {
 			wantErr(t, b.Used(t.Context(), first), ErrSuperseded)
@@ -49,8 +49,8 @@ func TestSessions(t *testing.T) {
 	t.Run("clients do not disturb each other", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		x := b.Began(b.number(b.sw))
-		b.Began(b.number(b.lamp))
+		x := b.Began(b.peer(b.sw))
+		b.Began(b.peer(b.lamp))
 		if err := b.Used(t.Context(), x); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +58,7 @@ func TestSessions(t *testing.T) {
 	t.Run("contexts of a revoked client are refused without alarm", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		x := b.Began(b.number(b.sw))
+		x := b.Began(b.peer(b.sw))
 		if err := b.RevokeClient(t.Context(), "switch", "lost"); err != nil {
 			t.Fatal(err)
 		}

@@ -7,8 +7,25 @@ import (
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// Sweep forgets tokens that have expired, and input material that no token is bound to any more, in steps; it returns how many
-// tokens it forgot. It is to be called from time to time. Numbers are never given out again.
+// Run sweeps from time to time until ctx ends. It returns nil then; an error of the store is told by report and does not end it.
+func (s *Service) Run(ctx context.Context, report func(error)) {
+	for {
+		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			report(err)
+		}
+		due := make(chan struct{})
+		timer := s.cfg.Clock.AfterFunc(s.cfg.SweepInterval, func() { close(due) })
+		select {
+		case <-due:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// Sweep forgets tokens that have expired, takes those of them that were revoked off the list, and forgets input material that no
+// token is bound to any more, in steps; it returns how many tokens it forgot. Numbers are never given out again.
 func (s *Service) Sweep(ctx context.Context) (forgotten int, err error) {
 	for {
 		n, err := s.sweepSome(ctx)
@@ -19,9 +36,13 @@ func (s *Service) Sweep(ctx context.Context) (forgotten int, err error) {
 	}
 }
 
-func (s *Service) sweepSome(ctx context.Context) (int, error) {
-	done := 0
-	err := s.store.Update(ctx, func(tx *keystore.Tx) error {
+// recordsOfEnd is what the end of one token deletes: the token, three that lead to it, and its material.
+const recordsOfEnd = 5
+
+func (s *Service) sweepSome(ctx context.Context) (done int, err error) {
+	var changed []Peer
+	err = s.store.Update(ctx, func(tx *keystore.Tx) error {
+		done = 0
 		now := s.now().Unix()
 		var ends []keystore.Name
 		err := tx.Scan(nameTokenEnds(), func(n keystore.Name, _ []byte) error {
@@ -34,19 +55,45 @@ func (s *Service) sweepSome(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
+		u, err := s.newListUpdate(tx)
+		if err != nil {
+			return err
+		}
 		for _, end := range ends {
 			t, err := load[tokenRecord](tx, nameToken(end.ID(1)))
 			if err != nil {
 				return err
 			}
+			if t.Revoked == 0 {
+				if u.records+recordsOfEnd+len(u.entries)*recordsOfEntry > updateBudget {
+					break
+				}
+				u.records += recordsOfEnd
+			} else {
+				cost, err := u.cost(t, recordsOfEnd+1)
+				if err != nil {
+					return err
+				}
+				if cost > updateBudget && done > 0 {
+					break
+				}
+				if err := u.add(t, false, recordsOfEnd+1); err != nil {
+					return err
+				}
+			}
 			if err := s.drop(tx, end, t, now); err != nil {
 				return err
 			}
+			done++
 		}
-		done = len(ends)
-		return nil
+		changed, err = u.write()
+		return err
 	})
-	return done, err
+	if err != nil {
+		return 0, err
+	}
+	s.changed(changed)
+	return done, nil
 }
 
 // drop deletes a token with all that leads to it, and its material if that is no longer bound to any token.
@@ -55,7 +102,7 @@ func (s *Service) drop(tx *keystore.Tx, end keystore.Name, t *tokenRecord, now i
 	switch {
 	case err == nil && m.Until <= now:
 		err = tx.Delete(nameMaterial(t.Material))
-	case errors.Is(err, keystore.ErrNotFound): // dropped with another token
+	case errors.Is(err, keystore.ErrNotFound): // dropped with another token, or it has none
 		err = nil
 	}
 	return errors.Join(err,

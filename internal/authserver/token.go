@@ -1,7 +1,6 @@
 package authserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -115,31 +114,4 @@ func (s *Service) TokenRevoked(h ace.TokenHash) bool {
 		return nil
 	})
 	return revoked
-}
-
-// RevokeToken ends a token before its time. Revoking it again does nothing.
-func (s *Service) RevokeToken(ctx context.Context, h ace.TokenHash, cause string) error {
-	fresh := false
-	err := s.store.Update(ctx, func(tx *keystore.Tx) error {
-		t, err := s.tokenHashed(tx, h)
-		if err != nil || t.Revoked != 0 {
-			return err
-		}
-		fresh = true
-		return s.revoke(ctx, tx, t, cause)
-	})
-	if err == nil && fresh {
-		s.cfg.Events.TokenRevoked(h)
-	}
-	return err
-}
-
-// revoke marks a token revoked, with its audit record.
-func (s *Service) revoke(ctx context.Context, tx *keystore.Tx, t *tokenRecord, cause string) error {
-	t.Revoked = s.now().Unix()
-	e := auditEvent{Event: "token.revoked", Token: ace.TokenHash(t.Hash).String(), Cause: cause}
-	if c, err := loadClient(tx, t.Client); err == nil {
-		e.Client = c.Name
-	}
-	return errors.Join(put(tx, nameToken(t.Number), t), s.audit(ctx, tx, e))
 }

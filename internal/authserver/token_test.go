@@ -54,7 +54,7 @@ func TestTokens(t *testing.T) {
 	t.Run("a client's tokens are revoked with it, however many", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		const n = 3*revokeBatch + 5
+		const n = 3*updateBudget/recordsOfRevocation + 5
 		for range n {
 			b.issue(t, b.lamp, room1(ace.RoleResponder))
 		}
@@ -67,7 +67,7 @@ func TestTokens(t *testing.T) {
 		if len(b.events.revoked) != n || b.TokenRevoked(ace.HashToken(other.AccessToken)) {
 			t.Fatalf("%d revoked", len(b.events.revoked))
 		}
-		_, err := b.ClientByID(b.lamp.AS.ID)
+		_, err := b.PeerByID(b.lamp.AS.ID)
 		wantErr(t, err, ErrDisabled)
 		wantErr(t, b.RevokeClient(t.Context(), "nobody", ""), ErrNotFound)
 	})
