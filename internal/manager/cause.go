@@ -21,12 +21,14 @@ const (
 	CauseRestore
 	CauseOperator
 	CauseGroupDeleted
+	CauseElder       // joined under the Gid that was given out again
+	CauseInvalidated // was without the keying material when that before was invalidated
 	causeCount
 )
 
 var causeNames = [causeCount]string{
 	"none", "join", "leave", "eviction", "token-expired", "token-revoked", "schedule",
-	"sender-ids", "configuration", "manager-key", "restart", "restore", "operator", "group-deleted",
+	"sender-ids", "configuration", "manager-key", "restart", "restore", "operator", "group-deleted", "elder", "invalidated",
 }
 
 // String gives the cause's name, as in audit records and metrics.

@@ -43,7 +43,7 @@ func (m Modes) String() string {
 type GroupConfig struct {
 	Modes            Modes                 `cbor:"1,keyasint,omitempty"`
 	HKDF             cose.Algorithm        `cbor:"2,keyasint,omitempty"` // HMAC algorithm; default HMAC 256/256 (5)
-	CredentialFormat cose.CredentialFormat `cbor:"3,keyasint,omitempty"` // default kccs (14), the only one supported so far
+	CredentialFormat cose.CredentialFormat `cbor:"3,keyasint,omitempty"` // default kccs (14); kcwt (13) too
 
 	GroupEnc  cose.Algorithm `cbor:"4,keyasint,omitempty"` // group mode: gp_enc_alg, default AES-CCM-16-64-128
 	Signature cose.Algorithm `cbor:"5,keyasint,omitempty"` // group mode: sign_alg, default EdDSA with Ed25519
@@ -67,6 +67,12 @@ type GroupConfig struct {
 	BackwardSecurity bool `cbor:"12,keyasint,omitempty"`
 	// MaxMembers bounds the group; default 100 000.
 	MaxMembers int `cbor:"13,keyasint,omitempty"`
+	// GidReuse keeps Gids of one size by giving them out again, GidEpochs (default
+	// 256, at least 2) in turn; members that joined under the Gid whose turn it is
+	// are evicted and may join again
+	// (draft-ietf-ace-key-groupcomm-oscore-21, Section 11). Default false.
+	GidReuse  bool `cbor:"14,keyasint,omitempty"`
+	GidEpochs int  `cbor:"15,keyasint,omitempty"`
 }
 
 // Defaults that the texts leave to the Group Manager, and bounds of this implementation.
@@ -115,6 +121,9 @@ func (c GroupConfig) WithDefaults() GroupConfig {
 	if c.MaxMembers == 0 {
 		c.MaxMembers = defaultMaxMembers
 	}
+	if c.GidReuse && c.GidEpochs == 0 {
+		c.GidEpochs = gidEpochs
+	}
 	return c
 }
 
@@ -131,8 +140,14 @@ func (c GroupConfig) Validate() error {
 	if !c.HKDF.IsHMAC() {
 		bad("hkdf %v is not an HMAC algorithm", c.HKDF)
 	}
-	if c.CredentialFormat != cose.FormatCCS {
-		bad("credential format %d is not supported, only kccs (14)", c.CredentialFormat)
+	if c.GidReuse && (c.GidEpochs < 2 || c.GidEpochs > gidEpochs) || !c.GidReuse && c.GidEpochs != 0 {
+		bad("Gids that are given out again are 2 to %d", gidEpochs)
+	}
+	switch {
+	case c.CredentialFormat == cose.FormatCWT && !c.Modes.Signing():
+		bad("a CWT of the Group Manager must be signed, so groups without signatures use kccs (14)")
+	case c.CredentialFormat != cose.FormatCCS && c.CredentialFormat != cose.FormatCWT:
+		bad("credential format %d is not supported, only kcwt (13) and kccs (14): the Group Manager makes a credential of its own in the format", c.CredentialFormat)
 	}
 	if c.Modes.Signing() {
 		if _, ok := c.GroupEnc.Cipher(); !ok {
@@ -180,6 +195,8 @@ func signatureCurve(a cose.Algorithm) (cose.Curve, bool) {
 	switch a {
 	case cose.AlgEdDSA, cose.AlgEd25519:
 		return cose.CurveEd25519, true
+	case cose.AlgEd448:
+		return cose.CurveEd448, true
 	case cose.AlgES256, cose.AlgESP256:
 		return cose.CurveP256, true
 	case cose.AlgES384, cose.AlgESP384:
@@ -201,12 +218,17 @@ func (c GroupConfig) keyCurve() cose.Curve {
 }
 
 // agreementCurve is the curve on which the pairwise mode agrees on keys:
-// X25519 for Ed25519 and in pairwise-only groups, else the curve of the signatures.
+// X25519 for Ed25519 and in pairwise-only groups, X448 for Ed448, else the curve of
+// the signatures.
 func (c GroupConfig) agreementCurve() cose.Curve {
-	if crv := c.keyCurve(); crv != cose.CurveEd25519 {
+	switch crv := c.keyCurve(); crv {
+	case cose.CurveEd25519:
+		return cose.CurveX25519
+	case cose.CurveEd448:
+		return cose.CurveX448
+	default:
 		return crv
 	}
-	return cose.CurveX25519
 }
 
 // maxSenderIDSize is the bound of the size of Sender IDs in bytes: the shortest

@@ -30,6 +30,14 @@ func (s *Service) confirm(k memberKey, version uint64) {
 	signal(q.wake)
 }
 
+// has reports whether it was noted, and not yet written, that a member holds a version.
+func (q *confirmQueue) has(k memberKey, version uint64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v, ok := q.m[k]
+	return ok && v >= version
+}
+
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -78,7 +78,7 @@ func (s *Service) runDelivery(ctx context.Context) {
 	slots := make(chan struct{}, s.opt.DeliveryWorkers)
 	for {
 		if s.delivery.takeDirty() {
-			if err := s.scanOwed(); err != nil && ctx.Err() == nil {
+			if err := s.scanOwed(ctx); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "cannot look for undelivered keying material", "error", err)
 			}
 		}
@@ -146,9 +146,14 @@ func (s *Service) disarmDelivery() {
 }
 
 // scanOwed makes jobs for what the store says is owed and has no job yet.
-func (s *Service) scanOwed() error {
+func (s *Service) scanOwed(ctx context.Context) error {
 	now := s.clock.Now()
 	var owed []job
+	type announce struct {
+		group string
+		cachedMessage
+	}
+	var toAll []announce
 	err := s.view(func(r reader) error {
 		c, err := r.counters()
 		if err != nil {
@@ -158,6 +163,13 @@ func (s *Service) scanOwed() error {
 		err = r.heads(func(h *head) error {
 			if h.State == GroupDeleting || nobody || !s.delivery.changed(h) {
 				return nil
+			}
+			if s.opt.Scheme.Number() != 0 {
+				m, err := s.message(r, h)
+				if err != nil {
+					return err
+				}
+				toAll = append(toAll, announce{h.Name, m})
 			}
 			return r.members(h.Number, func(m *member) error {
 				if m.has(h.Version) || m.Given == h.Version+1 || m.ControlURI == "" {
@@ -188,6 +200,11 @@ func (s *Service) scanOwed() error {
 	if err != nil {
 		s.delivery.forgetScans()
 		return err
+	}
+	for _, a := range toAll {
+		if err := s.opt.Scheme.Rekeyed(ctx, a.group, a.version, a.payload); err != nil {
+			s.log.WarnContext(ctx, "a rekeying did not go to all at once; members are told one by one", "group", a.group, "error", err)
+		}
 	}
 	s.delivery.add(owed)
 	return nil

@@ -35,7 +35,14 @@ type keyCache struct {
 	keys map[keySlot]*identity
 }
 
-// slot tells which key pair serves a group.
+// slot tells which key pair serves a group now.
+func (h *head) slot() keySlot {
+	s := h.Config.slot()
+	s.Generation = h.KeyGeneration
+	return s
+}
+
+// slot tells which kind of key pair serves a group, in its first generation.
 func (c GroupConfig) slot() keySlot {
 	return keySlot{Algorithm: c.Signature, Curve: c.keyCurve(), Format: c.CredentialFormat}
 }
@@ -80,9 +87,9 @@ func (s *Service) makeIdentity(ctx context.Context, slot keySlot) (*managerKey, 
 	if err != nil {
 		return nil, fault(KindConfiguration, err, "no key can be made for this curve")
 	}
-	cred, err := cose.NewCCS(s.opt.Subject, priv.Public())
+	cred, err := s.ownCredential(slot, priv)
 	if err != nil {
-		return nil, fault(KindInternal, err, "")
+		return nil, fault(KindConfiguration, err, "no credential can be made in this format")
 	}
 	rec := &managerKey{
 		Schema: recordSchema, Curve: slot.Curve, Format: slot.Format,
@@ -90,10 +97,24 @@ func (s *Service) makeIdentity(ctx context.Context, slot keySlot) (*managerKey, 
 	}
 	err = s.update(ctx, func(t *txn) error {
 		rec.Created = t.now.Unix()
-		t.audit(AuditEvent{Event: "manager.key-made", Detail: fmt.Sprintf("algorithm %v, curve %d, credential format %d", slot.Algorithm, slot.Curve, slot.Format)})
+		t.audit(AuditEvent{Event: "manager.key-made", Detail: slot.String()})
 		return t.put(nameManagerKey(slot), rec)
 	})
 	return rec, err
+}
+
+// ownCredential makes a credential of the Group Manager for its key. A CWT is
+// signed with that key itself: members have the credential from the Group Manager.
+func (s *Service) ownCredential(slot keySlot, priv *cose.PrivateKey) (*cose.Credential, error) {
+	if slot.Format == cose.FormatCWT {
+		return cose.NewCWT(s.opt.Subject, priv.Public(), slot.Algorithm, priv)
+	}
+	return cose.NewCCS(s.opt.Subject, priv.Public())
+}
+
+// String tells the slot in audit records.
+func (k keySlot) String() string {
+	return fmt.Sprintf("algorithm %v, curve %d, credential format %d, generation %d", k.Algorithm, k.Curve, k.Format, k.Generation)
 }
 
 func (k *managerKey) decode() (*identity, error) {

@@ -37,11 +37,15 @@ func (s *Service) CreateGroup(ctx context.Context, spec GroupSpec) (GroupInfo, e
 	if err := cfg.Validate(); err != nil {
 		return GroupInfo{}, err
 	}
-	if _, err := s.identity(ctx, cfg.slot()); err != nil {
+	slot, err := s.currentSlot(cfg.slot())
+	if err != nil {
+		return GroupInfo{}, err
+	}
+	if _, err := s.identity(ctx, slot); err != nil {
 		return GroupInfo{}, err
 	}
 	var out GroupInfo
-	err := s.update(ctx, func(t *txn) error {
+	err = s.update(ctx, func(t *txn) error {
 		if n, err := t.indexed(groupNames, spec.Name); err != nil {
 			return err
 		} else if n != 0 {
@@ -53,10 +57,11 @@ func (s *Service) CreateGroup(ctx context.Context, spec GroupSpec) (GroupInfo, e
 		}
 		h := &head{
 			Schema: recordSchema, Number: c.NextGroup, Name: spec.Name, Description: spec.Description,
-			State: GroupInactive, Config: cfg, Revision: 1, GidNumber: c.NextGid, Gid: gidBytes(c.GidPrefix, c.NextGid),
+			State: GroupInactive, Config: cfg, Revision: 1, GidNumber: c.NextGid, KeyGeneration: slot.Generation,
 			Secret: make([]byte, masterSecretSize), Installed: t.now.Unix(), Expires: t.now.Add(cfg.KeyLifetime).Unix(),
 			NextMember: 1, Created: t.now.Unix(),
 		}
+		h.Gid = h.gid(c.GidPrefix)
 		if _, err := io.ReadFull(s.rand, h.Secret); err != nil {
 			return fault(KindInternal, err, "no randomness for a Master Secret")
 		}

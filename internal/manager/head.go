@@ -44,6 +44,16 @@ type head struct {
 	// read on are removed already, in a step of a larger effect.
 	Due     Cause `cbor:"20,keyasint,omitempty"`
 	Created int64 `cbor:"21,keyasint"`
+	// DueAt is when the rekeying that is due has to be made, in Unix milliseconds;
+	// 0: now.
+	DueAt int64 `cbor:"22,keyasint,omitempty"`
+
+	// KeyGeneration is that of the Group Manager's key pair which the group uses.
+	KeyGeneration uint64 `cbor:"23,keyasint,omitempty"`
+	// Epoch is the part of the Gid that goes round, and Elders are the clients that
+	// the latest rekeying evicted for their Birth Gid; with GidReuse only.
+	Epoch  uint64   `cbor:"24,keyasint,omitempty"`
+	Elders []uint64 `cbor:"25,keyasint,omitempty"`
 }
 
 // staleSets is how many sets exist.

@@ -353,3 +353,21 @@ func eventually(t *testing.T, what string, f func() bool) {
 }
 
 func asError(err error, e **Error) bool { return errors.As(err, e) }
+
+// member reads a membership, nil when there is none.
+func (w *world) member(group, node string) (m *member) {
+	w.t.Helper()
+	n, _ := nodeNumber(node)
+	err := w.view(func(r reader) error {
+		h, err := r.group(group)
+		if err != nil {
+			return err
+		}
+		m, err = load[member](r, nameMember(h.Number, n))
+		return ignoreNotFound(err)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}

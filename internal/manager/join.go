@@ -68,6 +68,7 @@ type joinPlan struct {
 	group     string
 	revision  uint64
 	token     uint64
+	keys      uint64 // generation of the Group Manager's key
 	challenge []byte
 	rejoins   uint64 // member number when checked; 0: not a member
 	kept      bool   // the credential is the stored one
@@ -93,7 +94,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 	if a.roles.Member() == 0 {
 		return nil, refuse(KindForbidden, "the access token allows no role with which one joins")
 	}
-	gm, err := s.identity(ctx, a.head.Config.slot())
+	gm, err := s.identity(ctx, a.head.slot())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 	if err != nil {
 		return nil, err
 	}
-	p.caller, p.group, p.revision, p.token = c, group, a.head.Revision, a.token.ID
+	p.caller, p.group, p.revision, p.token, p.keys = c, group, a.head.Revision, a.token.ID, a.head.KeyGeneration
 	if p.control, err = controlURI(p.request.ControlURI, group, c.Addr, s.opt.AllowControlHost); err != nil {
 		return nil, a.joinInfo(gm, nil, err.Error())
 	}
@@ -192,7 +193,7 @@ func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte, 
 	if err != nil {
 		return nil, err
 	}
-	p.credential = cred.Bytes()
+	p.credential = bytes.Clone(raw) // as delivered: a whole chain or bag, if it is one
 	pub := cred.PublicKey()
 	switch {
 	case q.Evidence == nil:
@@ -261,10 +262,13 @@ func (s *Service) applyJoin(ctx context.Context, p *joinPlan) (*JoinResult, erro
 		}
 		h, m, now = a.head, a.member, t.now
 		// A member that joins again has read what was sent before anyway.
-		if h.Config.BackwardSecurity && m == nil {
+		if h.Config.BackwardSecurity && m == nil && !h.elder(a.client.Number) {
 			if err := t.rekey(h, CauseJoin); err != nil {
 				return err
 			}
+		}
+		if h.KeyGeneration != p.keys {
+			return fault(KindConflict, errStale, "")
 		}
 		if m == nil {
 			if m, err = t.newMember(h, a.client); err != nil {
@@ -276,6 +280,9 @@ func (s *Service) applyJoin(ctx context.Context, p *joinPlan) (*JoinResult, erro
 		m.Token, m.Roles, m.Credential = a.token.ID, p.roles, p.credential
 		m.Scope, m.Challenge, m.ControlURI = p.request.Scope, p.request.Nonce, p.control
 		m.Given = h.Version + 1
+		if err := t.setBirth(h, m, true); err != nil {
+			return err
+		}
 		if p.roles.Sends() {
 			if err := t.takeSender(h, m); err != nil {
 				return err
@@ -304,8 +311,13 @@ func (s *Service) applyJoin(ctx context.Context, p *joinPlan) (*JoinResult, erro
 	s.meter.Joined(h.Name, created)
 	s.progress.forget(memberKey{h.Number, m.Number})
 	pol := h.Config.policies()
+	scheme, told, err := s.announcement(h.Name)
+	if err != nil {
+		return nil, err
+	}
 	out := &JoinResult{Created: created, Node: nodeName(m.Number), Response: &groupcomm.JoinResponse{
 		Key: h.keyMaterial(m.senderID()), Version: h.Version, Expiry: h.expiry(now), Policies: &pol, KDC: p.kdc,
+		RekeyingScheme: scheme, MgtKeyMaterial: told.ManagementKeys, ControlGroupURI: told.ControlURI,
 	}}
 	if p.request.GetCreds != nil {
 		f := joinFilter(*p.request.GetCreds, p.roles)

@@ -76,7 +76,7 @@ func (s *Service) GroupInfos(ctx context.Context, groups []string) (GroupInfos, 
 		case h.State == GroupDeleting:
 			continue
 		}
-		gm, err := s.identity(ctx, h.Config.slot())
+		gm, err := s.identity(ctx, h.slot())
 		if err != nil {
 			return GroupInfos{}, err
 		}

@@ -53,7 +53,7 @@ func (s *Service) VerifierKDCCred(ctx context.Context, c Caller, group string, p
 }
 
 func (s *Service) kdcCred(ctx context.Context, a *access, pub *cose.PublicKey, nonce []byte) (*groupcomm.KDCCred, error) {
-	gm, err := s.identity(ctx, a.head.Config.slot())
+	gm, err := s.identity(ctx, a.head.slot())
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,14 @@ func (s *Service) material(c Caller, group string, check func(a *access) (sender
 		if err != nil {
 			return err
 		}
-		out = &groupcomm.KeyResponse{Key: a.head.keyMaterial(id), Version: a.head.Version, Expiry: a.head.expiry(a.now)}
+		scheme, told, err := s.announcement(group)
+		if err != nil {
+			return err
+		}
+		out = &groupcomm.KeyResponse{
+			Key: a.head.keyMaterial(id), Version: a.head.Version, Expiry: a.head.expiry(a.now),
+			RekeyingScheme: scheme, MgtKeyMaterial: told.ManagementKeys,
+		}
 		s.progress.fetched(memberKey{a.head.Number, a.member.Number}, a.head.Version)
 		return nil
 	})

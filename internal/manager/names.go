@@ -10,13 +10,15 @@ import (
 // sequence number), so that writes stay close together.
 //
 //	gm                      counters and fixed parameters of the manager
-//	gm-key/alg/crv/fmt      key pair of the Group Manager
+//	gm-key/alg/crv/fmt/gen  key pair of the Group Manager
+//	gm-key-gen/alg/crv/fmt  generation in use; absent: 0
 //	group/g                 head of a group
 //	group-name/hash         name of a group -> g
 //	gid/n                   counter value of a current Gid -> g
 //	member/g/n              membership
 //	member-of/c/g           client c in group g -> n
 //	sender/g/s              Sender ID s in group g -> n
+//	birth/g/e/n             member n joined when the Gid had epoch e
 //	stale/g/v/s             Sender ID s was given up under version v
 //	notice/g/n              eviction notice owed
 //	client/c                a client of the AS: its tokens and associations
@@ -28,7 +30,11 @@ import (
 func nameManager() keystore.Name { return keystore.Key("gm") }
 
 func nameManagerKey(k keySlot) keystore.Name {
-	return keystore.Key("gm-key", zigzag(int64(k.Algorithm)), zigzag(int64(k.Curve)), zigzag(int64(k.Format)))
+	return keystore.Key("gm-key", zigzag(int64(k.Algorithm)), zigzag(int64(k.Curve)), zigzag(int64(k.Format)), k.Generation)
+}
+
+func nameManagerKeyGeneration(k keySlot) keystore.Name {
+	return keystore.Key("gm-key-gen", zigzag(int64(k.Algorithm)), zigzag(int64(k.Curve)), zigzag(int64(k.Format)))
 }
 
 func nameGroup(g uint64) keystore.Name         { return keystore.Key("group", g) }
@@ -39,6 +45,8 @@ func nameMembers(g uint64) keystore.Name       { return keystore.Key("member", g
 func nameMemberOf(c, g uint64) keystore.Name   { return keystore.Key("member-of", c, g) }
 func nameMembershipsOf(c uint64) keystore.Name { return keystore.Key("member-of", c) }
 func nameSender(g, s uint64) keystore.Name     { return keystore.Key("sender", g, s) }
+func nameBirth(g, e, n uint64) keystore.Name   { return keystore.Key("birth", g, e, n) }
+func nameBirths(g, e uint64) keystore.Name     { return keystore.Key("birth", g, e) }
 func nameStale(g, v, s uint64) keystore.Name   { return keystore.Key("stale", g, v, s) }
 func nameStaleSet(g, v uint64) keystore.Name   { return keystore.Key("stale", g, v) }
 func nameStaleGroup(g uint64) keystore.Name    { return keystore.Key("stale", g) }
@@ -54,11 +62,12 @@ func nameAssociations() keystore.Name           { return keystore.Key("assoc") }
 func nameAssociationSeq(a uint64) keystore.Name { return keystore.Key("assoc-seq", a) }
 
 // keySlot names a key pair of the Group Manager: one per signature algorithm
-// (0 for groups without signatures), curve and credential format.
+// (0 for groups without signatures), curve and credential format, and generation.
 type keySlot struct {
-	Algorithm cose.Algorithm
-	Curve     cose.Curve
-	Format    cose.CredentialFormat
+	Algorithm  cose.Algorithm
+	Curve      cose.Curve
+	Format     cose.CredentialFormat
+	Generation uint64
 }
 
 // zigzag maps registry values, which may be negative, to the numbers of names.

@@ -33,16 +33,25 @@ func (t *txn) rekey(h *head, cause Cause) error {
 	if _, err := io.ReadFull(t.s.rand, fresh); err != nil {
 		return fault(KindInternal, err, "no randomness for a Master Secret")
 	}
-	if err := t.delete(nameGid(h.GidNumber)); err != nil {
-		return err
+	if h.Config.GidReuse {
+		if err := t.nextEpoch(h); err != nil {
+			return err
+		}
+	} else {
+		if err := t.delete(nameGid(h.GidNumber)); err != nil {
+			return err
+		}
+		h.GidNumber = c.NextGid
+		c.NextGid++
+		if err := t.put(nameGid(h.GidNumber), h.Number); err != nil {
+			return err
+		}
+		if err := t.putCounters(c); err != nil {
+			return err
+		}
 	}
-	h.GidNumber = c.NextGid
-	c.NextGid++
-	h.Gid = gidBytes(c.GidPrefix, h.GidNumber)
-	if err := t.put(nameGid(h.GidNumber), h.Number); err != nil {
-		return err
-	}
-	if err := t.putCounters(c); err != nil {
+	h.Gid = h.gid(c.GidPrefix)
+	if h.KeyGeneration, err = t.keyGeneration(h.Config.slot()); err != nil {
 		return err
 	}
 	// Data that is set back to before this must be noticed: it holds keys that
@@ -53,7 +62,7 @@ func (t *txn) rekey(h *head, cause Cause) error {
 	h.trimStale()
 	h.Installed = t.now.Unix()
 	h.Expires = t.now.Add(h.Config.KeyLifetime).Unix()
-	h.LastCause, h.Due = cause, CauseNone
+	h.LastCause, h.Due, h.DueAt = cause, CauseNone, 0
 	t.audit(AuditEvent{Event: "group.rekeyed", Group: h.Name, Cause: cause.String(), Version: &h.Version, Gid: h.Gid})
 	name, version := h.Name, h.Version
 	t.after(func() {
@@ -62,6 +71,30 @@ func (t *txn) rekey(h *head, cause Cause) error {
 		t.s.wakeDelivery()
 	})
 	return nil
+}
+
+// Invalidate is the second act after a forced rotation by Rekey: it evicts every
+// member that has not shown to hold the current version, and was not handed it
+// since, so that nobody goes on with what was rotated away. It returns how many;
+// the rest is rekeyed once more.
+func (s *Service) Invalidate(ctx context.Context, group string) (evicted int, err error) {
+	var nodes []string
+	err = s.view(func(r reader) error {
+		h, err := r.group(group)
+		if err != nil {
+			return err
+		}
+		return r.members(h.Number, func(m *member) error {
+			if !s.holds(m, h.Version) {
+				nodes = append(nodes, nodeName(m.Number))
+			}
+			return nil
+		})
+	})
+	if err != nil || len(nodes) == 0 {
+		return 0, err
+	}
+	return s.EvictMany(ctx, group, nodes, CauseInvalidated)
 }
 
 // trimStale drops the oldest sets until at most MaxStaleSets exist, that of the

@@ -24,6 +24,9 @@ func (t *txn) removeMember(h *head, m *member, cause Cause, forced bool) error {
 	}
 	t.tx.Anchor() // data of before, set back, would have the member again
 	sender := m.senderID()
+	if err := t.setBirth(h, m, false); err != nil {
+		return err
+	}
 	if err := t.giveUpSender(h, m); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func (t *txn) oweNotice(h *head, m *member, cl *client, cause Cause) error {
 }
 
 // Leave ends the caller's membership on its own request and rekeys the rest, in
-// one transaction (RFC 9594, Section 4.8.3).
+// one transaction, or within Options.Windows (RFC 9594, Section 4.8.3).
 func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error {
 	if err := s.ready(); err != nil {
 		return err
@@ -88,14 +91,15 @@ func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error
 		if err := t.removeMember(a.head, a.member, CauseLeave, false); err != nil {
 			return err
 		}
-		if err := t.rekey(a.head, CauseLeave); err != nil {
+		if err := t.removed(a.head, CauseLeave); err != nil {
 			return err
 		}
 		return t.putHead(a.head)
 	}))
 }
 
-// Evict ends a membership and rekeys the rest, in one transaction.
+// Evict ends a membership and rekeys the rest, in one transaction, or within
+// Options.Windows. It returns the version after it.
 func (s *Service) Evict(ctx context.Context, group, node string, cause Cause) (version uint64, err error) {
 	if err := s.ready(); err != nil {
 		return 0, err
@@ -119,7 +123,7 @@ func (s *Service) Evict(ctx context.Context, group, node string, cause Cause) (v
 		if err := t.removeMember(h, m, cause, true); err != nil {
 			return err
 		}
-		if err := t.rekey(h, cause); err != nil {
+		if err := t.removed(h, cause); err != nil {
 			return err
 		}
 		version = h.Version
@@ -158,8 +162,10 @@ func (s *Service) EvictMany(ctx context.Context, group string, nodes []string, c
 	if evicted == 0 {
 		return 0, nil
 	}
-	_, err = s.rekeyDue(ctx, group)
-	return evicted, err
+	if _, err := s.rekeyDue(ctx, group); err != nil {
+		return evicted, err
+	}
+	return evicted, s.dissolved(ctx, group)
 }
 
 func (s *Service) evictStep(ctx context.Context, group string, numbers []uint64, cause Cause) (evicted int, err error) {
@@ -185,7 +191,7 @@ func (s *Service) evictStep(ctx context.Context, group string, numbers []uint64,
 		if evicted == 0 {
 			return nil
 		}
-		h.Due = cause
+		h.Due, h.DueAt = cause, 0
 		return t.putHead(h)
 	})
 	return evicted, err

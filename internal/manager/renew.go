@@ -19,7 +19,9 @@ const senderIDsPause = time.Minute
 
 // NewSenderID gives a member a new Sender ID; its old one becomes stale. When a
 // rekeying is due anyway, the group is rekeyed instead, the member keeps its
-// Sender ID and gets the rekeying message
+// Sender ID and gets the rekeying message. So does, without any rekeying, a member
+// that is behind: it would use the new Sender ID under a Gid under which that was
+// perhaps another's
 // (RFC 9594, Section 4.8.2; draft-ietf-ace-key-groupcomm-oscore-21, Section 9.2).
 func (s *Service) NewSenderID(ctx context.Context, c Caller, group, node string) (groupcomm.Renewal, error) {
 	if err := s.ready(); err != nil {
@@ -44,12 +46,23 @@ func (s *Service) NewSenderID(ctx context.Context, c Caller, group, node string)
 		}
 		h, m := a.head, a.member
 		who = memberKey{h.Number, m.Number}
-		if cause := h.rekeyingDue(t.now); cause != CauseNone {
+		cause := h.rekeyingDue(t.now)
+		if cause == CauseNone {
+			cause = h.Due // within its window: soon enough
+		}
+		if cause != CauseNone {
 			rekeyed = h
 			if err := t.rekey(h, cause); err != nil {
 				return err
 			}
+			if h.elder(m.Client) {
+				return refuse(KindNotMember, "the membership began under the Gid that is given out again")
+			}
 			return t.putHead(h)
+		}
+		if !s.holds(m, h.Version) {
+			rekeyed = h
+			return nil
 		}
 		if err := t.giveUpSender(h, m); err != nil {
 			return err
@@ -81,13 +94,16 @@ func (s *Service) NewSenderID(ctx context.Context, c Caller, group, node string)
 	return out, err
 }
 
-// rekeyingDue says why a group is to be rekeyed now or soon; CauseNone: not.
+// holds reports whether a member has, or was handed, a version.
+func (s *Service) holds(m *member, version uint64) bool {
+	k := memberKey{m.Group, m.Number}
+	return m.has(version) || m.Given == version+1 || s.progress.hasFetched(k, version) || s.confirms.has(k, version)
+}
+
+// rekeyingDue says why a group is to be rekeyed now; CauseNone: not.
 func (h *head) rekeyingDue(now time.Time) Cause {
-	if h.Due != CauseNone {
-		return h.Due
-	}
-	if left := time.Unix(h.Expires, 0).Sub(now); left < h.Config.KeyLifetime/rekeyingSoon {
-		return CauseSchedule
+	if at, c := h.owedAt(); !now.Before(at) {
+		return c
 	}
 	return CauseNone
 }
@@ -102,7 +118,7 @@ func (s *Service) senderIDsExhausted(ctx context.Context, group string) {
 		if t.now.Sub(time.Unix(h.Installed, 0)) < senderIDsPause {
 			return nil
 		}
-		h.Due = CauseSenderIDs
+		h.Due, h.DueAt = CauseSenderIDs, 0
 		t.audit(AuditEvent{Event: "group.sender-ids-exhausted", Group: h.Name, Version: &h.Version})
 		t.after(s.wakeSweep)
 		return t.putHead(h)

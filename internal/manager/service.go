@@ -65,6 +65,10 @@ type Options struct {
 
 	// Subject is the subject name in the Group Manager's own credentials; default "group-manager".
 	Subject string
+	// Scheme is how rekeyings reach the members; nil: PointToPoint.
+	Scheme Scheme
+	// Windows make removals of members wait for one another before a rekeying.
+	Windows Windows
 	// GidPrefix goes before every Gid; for sites with several Group Managers. At
 	// most 4 bytes; taken over when a store is first used, then fixed.
 	GidPrefix []byte
@@ -112,6 +116,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Meter == nil {
 		o.Meter = nopMeter{}
+	}
+	if o.Scheme == nil {
+		o.Scheme = PointToPoint{}
 	}
 	if o.Observers == nil {
 		o.Observers = nopObservers{}

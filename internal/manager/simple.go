@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/cohort-iot/cohort/ace"
@@ -85,17 +86,9 @@ func (s *Service) Gids(_ context.Context, c Caller, payload []byte) (*groupcomm.
 }
 
 func (r reader) headByGid(c *counters, gid []byte) (*head, error) {
-	n, ok := gidNumber(c.GidPrefix, gid)
-	if !ok {
-		return nil, nil
-	}
-	g, err := r.number(nameGid(n))
-	if err != nil {
-		return nil, ignoreNotFound(err)
-	}
-	h, err := load[head](r, nameGroup(g))
-	if err != nil || h.GidNumber != n || h.State == GroupDeleting {
-		return nil, ignoreNotFound(err)
+	h, err := r.headOfGid(c, gid)
+	if h == nil || err != nil || !bytes.Equal(h.Gid, gid) || h.State == GroupDeleting {
+		return nil, err
 	}
 	return h, nil
 }

@@ -105,6 +105,9 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if _, err := s.adoptKeys(ctx); err != nil {
+		return err
+	}
 	// Now nothing that the store was in doubt about is in use any more.
 	return s.update(ctx, func(t *txn) error {
 		if cause != CauseNone && (s.opt.Restored || !s.opt.KeepAssociations) {

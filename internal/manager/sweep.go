@@ -50,8 +50,18 @@ func (s *Service) runSweep(ctx context.Context) {
 // sweep does what is due and says when to look again.
 func (s *Service) sweep(ctx context.Context) (next time.Duration, err error) {
 	next = s.opt.SweepInterval
-	err = errors.Join(s.expireTokens(ctx), s.rekeyAllDue(ctx))
+	_, kerr := s.adoptKeys(ctx)
+	err = errors.Join(s.expireTokens(ctx), kerr, s.rekeyAllDue(ctx))
 	verr := s.view(func(r reader) error {
+		herr := r.heads(func(h *head) error {
+			if at, _ := h.owedAt(); h.State != GroupDeleting {
+				next = min(next, max(at.Sub(s.clock.Now()), time.Millisecond))
+			}
+			return nil
+		})
+		if herr != nil {
+			return herr
+		}
 		return r.Scan(nameExpiries(), func(n keystore.Name, _ []byte) error {
 			left := time.Unix(int64(n.ID(0)), 0).Sub(s.clock.Now())
 			next = min(next, max(left, time.Second))

@@ -33,7 +33,7 @@ func (s *Service) UpdateCredential(ctx context.Context, c Caller, group, node st
 	if err != nil {
 		return fault(KindMalformed, err, "the request cannot be read")
 	}
-	gm, err := s.identity(ctx, a.head.Config.slot())
+	gm, err := s.identity(ctx, a.head.slot())
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Service) UpdateCredential(ctx context.Context, c Caller, group, node st
 			!bytes.Equal(a.member.Scope, checked.member.Scope) || !a.member.HasSender {
 			return fault(KindConflict, errStale, "")
 		}
-		a.member.Credential = cred.Bytes()
+		a.member.Credential = bytes.Clone(q.Credential) // as delivered
 		t.audit(AuditEvent{Event: "member.credential-updated", Group: group, Node: node, Client: a.client.label()})
 		return t.putMember(a.member)
 	})
