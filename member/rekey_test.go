@@ -99,7 +99,7 @@ func TestRekeying(t *testing.T) {
 			}
 		})
 	})
-	t.Run("KO-RK-14,KO-MISS-02,KO-MISS-03,KO-MISS-08 message of a later version starts the missed-rekeying procedure", func(t *testing.T) {
+	t.Run("KO-RK-14,KO-MISS-02,KO-MISS-03,KO-MISS-08,GO-12.2-13,GO-12.2-14 message of a later version starts the missed-rekeying procedure", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, l := w.hall(nil, "lamp-1", "lamp-2")
 			sw.answers("hall", "lamp-1", "lamp-2")
@@ -188,13 +188,13 @@ func TestMissedRekeying(t *testing.T) {
 		}
 	}
 	byItself := func(w *world, sw *device, _ []*device) { sw.awaitFor(member.EventMissed, 1, 10*time.Second) }
-	t.Run("KG-REKEY-19,KO-MISS-05 request that nobody answers leads to a check; the stale members are known", miss(1, byItself))
+	t.Run("KG-REKEY-19,KO-MISS-05,GO-12.2-17 request that nobody answers leads to a check; the stale members are known", miss(1, byItself))
 	t.Run("KO-MISS-04,KO-MISS-06 stale members are not known any more: all are forgotten", miss(4, byItself))
 	t.Run("KO-MISS-01,KG-NODE-09 check on demand", miss(2, func(w *world, sw *device, _ []*device) {
 		w.check(sw.of("hall").Check(w.t.Context()))
 	}))
 
-	t.Run("KG-REKEY-19 message under an unknown Gid leads to a check", func(t *testing.T) {
+	t.Run("KG-REKEY-19,GO-14.5.2-1 message under an unknown Gid leads to a check", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			w.rig = func(o *manager.Options) { o.DeliveryAttempts = 1 }
 			w.restart(false)

@@ -145,7 +145,7 @@ func TestFlow(t *testing.T) {
 			t.Fatalf("%x", resp.Payload)
 		}
 	})
-	t.Run("KO-MISS-08,KO-MISS-11 stale Sender IDs, none here", func(t *testing.T) {
+	t.Run("KO-MISS-08,KO-MISS-11,GO-D-2 stale Sender IDs, none here", func(t *testing.T) {
 		resp := sw.must(sw.gmProt, coapmsg.FETCH, "/ace-group/g1/stale-sids", ace.ContentFormatCBOR, groupcomm.MarshalNum(0), codes.Content)
 		if ids, err := groupcomm.ParseStaleSIDs(resp.Payload); err != nil || ids == nil || len(ids) != 0 {
 			t.Fatal(ids, err)
