@@ -114,7 +114,7 @@ func (a *addresses) appendMAC(v []byte, addr netip.AddrPort) []byte {
 // value to this peer at this address, the peer is reached there.
 func (e *Endpoint) validate(a *ask, v []byte) {
 	now := e.cfg.Clock.Now()
-	if e.addresses.reached(a.who, a.f.d.from, now) {
+	if e.addresses.reached(a.who(), a.f.d.from, now) {
 		return
 	}
 	ok := false
@@ -124,7 +124,7 @@ func (e *Endpoint) validate(a *ask, v []byte) {
 		ok = e.echo.redeem(v, &a.peer)
 	}
 	if ok {
-		e.addresses.note(a.who, a.f.d.from, now)
+		e.addresses.note(a.who(), a.f.d.from, now)
 	}
 }
 
@@ -143,7 +143,7 @@ func (e *Endpoint) allowance(f *inflight) int {
 // peer's address is not validated.
 func (e *Endpoint) amplifies(a *ask, resp message.Message) bool {
 	return e.limited(a) && e.answerSize(a, resp) > e.allowance(a.f) &&
-		!e.addresses.reached(a.who, a.f.d.from, e.cfg.Clock.Now())
+		!e.addresses.reached(a.who(), a.f.d.from, e.cfg.Clock.Now())
 }
 
 // limited says whether the length of answers to this request has a limit at

@@ -16,7 +16,7 @@ type ask struct {
 	m    message.Message
 	o    *Opened // nil for a plain request
 	peer Peer
-	who  any // what tells this peer from all others
+	from any // see who
 
 	block1, block2 block // if they are there
 	has            marks
@@ -45,34 +45,43 @@ func survey(opts message.Options) (m marks) {
 }
 
 // identity is who a protected request is from, for what is kept between the
-// requests of one peer.
+// requests of one peer. A member of a group is known by its credential, which
+// outlives Sender IDs and Gids.
 type identity struct {
-	mode     Mode
-	id, gid  string
-	isolated any // Opened.Key
+	context      any // Opened.Context
+	group        bool
+	id, gid, key string
 }
 
 func (o *Opened) identity(p *Peer) any {
-	if o.Key != nil {
-		return o.Key
+	if p.Credential != nil {
+		return identity{context: o.Context, group: true, key: string(p.Credential.Bytes())}
 	}
-	return identity{mode: p.Mode, id: string(p.SenderID), gid: string(p.Gid)}
+	return identity{context: o.Context, id: string(p.SenderID), gid: string(p.Gid)}
+}
+
+// who tells the peer of a request from all others: the identity of a verified
+// one, the remote of a stranger.
+func (a *ask) who() any {
+	if a.from == nil {
+		if a.o == nil {
+			a.from = a.f.d.remote()
+		} else {
+			a.from = a.o.identity(&a.peer)
+		}
+	}
+	return a.from
 }
 
 // serveAsk takes a request through block-wise transfer and Observe to its
 // handler, and the response back.
 func (e *Endpoint) serveAsk(a *ask) {
-	if a.o == nil {
-		a.who = a.f.d.remote()
-	} else {
-		a.who = a.o.identity(&a.peer)
-	}
 	a.has = survey(a.m.Options)
 	if a.has.echo {
 		v, _ := coapmsg.Get(a.m.Options, coapmsg.Echo)
 		e.validate(a, v)
 	}
-	if a.f.multicast() && e.cfg.ChallengeGroups && e.limited(a) && !e.addresses.reached(a.who, a.f.d.from, e.cfg.Clock.Now()) {
+	if a.f.multicast() && e.cfg.ChallengeGroups && e.limited(a) && !e.addresses.reached(a.who(), a.f.d.from, e.cfg.Clock.Now()) {
 		e.challenge(a)
 		return
 	}
@@ -103,7 +112,7 @@ func (e *Endpoint) serveBlocks(a *ask) (done bool) {
 		}
 		b, _ := getBlock(a.m.Options, message.Block1)
 		a.block1 = *b
-		whole, reply := e.assemble(a.m, a.block1, receiving, a.who, e.cfg.MaxBody)
+		whole, reply := e.assemble(a.m, a.block1, receiving, a.who(), e.cfg.MaxBody)
 		if reply.Code != codes.Empty {
 			e.answer(a.f, a.m, a.o, reply, true, e.keeping(a, reply, true))
 			return true
@@ -117,7 +126,7 @@ func (e *Endpoint) serveBlocks(a *ask) (done bool) {
 			e.reply(a, message.Message{Code: codes.BadRequest, Payload: []byte("block size exponent 7")}, true)
 			return true
 		}
-		key := transferKey{handingOut, a.who, requestHash(a.m)}
+		key := transferKey{handingOut, a.who(), requestHash(a.m)}
 		if a.block2.num > 0 {
 			a.has.observe = false // later blocks register nothing (RFC 7959, Section 2.6)
 			if resp, ok := e.transfers.kept(key, a.m.Payload); ok {
@@ -182,7 +191,7 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 		asked = &a.block2
 	}
 	if asked != nil || len(resp.Payload) > max(16<<szx, a.f.d.sock.maxPayload()) {
-		resp = e.blockOf(resp, a.m, asked, szx, handingOut, a.who)
+		resp = e.blockOf(resp, a.m, asked, szx, handingOut, a.who())
 	}
 	if a.has.block1 {
 		resp.Options = setOption(resp.Options, a.block1.option(message.Block1))

@@ -45,7 +45,7 @@ func text(n int) []byte {
 	return b.Bytes()[:n]
 }
 
-func (l *library) set(b []byte) {
+func (l *library) put(b []byte) {
 	l.mu.Lock()
 	l.shelf = b
 	l.mu.Unlock()
@@ -227,7 +227,7 @@ func TestBlockwise(t *testing.T) {
 			l.net.SetFilter(func(p netsim.Packet) netsim.Verdict {
 				if p.To == serverAddr {
 					if n++; n == 3 {
-						go l.set(bytes.Repeat([]byte("new "), 1500))
+						go l.put(bytes.Repeat([]byte("new "), 1500))
 					}
 				}
 				return netsim.Verdict{}
@@ -245,7 +245,7 @@ func TestBlockwise(t *testing.T) {
 			i := 0
 			l.net.SetFilter(func(p netsim.Packet) netsim.Verdict {
 				i++
-				l.set(bytes.Repeat([]byte{byte(i)}, 3000))
+				l.put(bytes.Repeat([]byte{byte(i)}, 3000))
 				return netsim.Verdict{}
 			})
 			if _, err := l.do(codes.GET, "shelf", "plain", nil); !errors.Is(err, endpoint.ErrBlock) {

@@ -184,6 +184,7 @@ func (c *Contexts) openedOSCORE(ctx *oscore.Context, m message.Message, x *oscor
 	return &Opened{
 		Message: m,
 		Peer:    oscorePeer(ctx, assoc),
+		Context: ctx,
 		Protect: func(resp message.Message, o ProtectOptions) (message.Message, error) {
 			resp, err := ctx.ProtectResponse(resp, x, oscore.ResponseOptions{PIV: o.PIV})
 			c.checkSequence(ctx.Sequence())

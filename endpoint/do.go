@@ -92,7 +92,7 @@ func (e *Endpoint) doOnce(ctx context.Context, r *Request, m message.Message) (*
 	if r.Security != nil && r.OuterBlockSize > 0 {
 		return e.doOuter(ctx, r, m)
 	}
-	x, err := e.begin(ctx, r, m, nil)
+	x, err := e.begin(ctx, r, m, nil, nil)
 	if err != nil {
 		return nil, err
 	}

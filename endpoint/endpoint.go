@@ -44,6 +44,7 @@ type Endpoint struct {
 	echo        *echoes
 	szx         uint8         // of the largest blocks
 	tag         atomic.Uint32 // the last Request-Tag
+	serial      atomic.Uint64 // of the last request
 
 	transfers *transfers
 	observers *observers
@@ -154,6 +155,17 @@ func (e *Endpoint) Close() error {
 	e.observers.close()
 	e.wg.Wait()
 	return errors.Join(errs...)
+}
+
+// spawn runs f on a goroutine that Close waits for; false if it is closed.
+func (e *Endpoint) spawn(f func()) bool {
+	e.groupsMu.Lock()
+	defer e.groupsMu.Unlock()
+	if e.ctx.Err() != nil {
+		return false
+	}
+	e.wg.Go(f)
+	return true
 }
 
 // LocalAddr returns the first unicast address, with its real port.

@@ -13,6 +13,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
+	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -36,6 +37,9 @@ type exchange struct {
 	failed chan error // at most one: reset, never acknowledged, or errACK
 	silent bool       // no response is wanted
 	key    transmissionKey
+	serial uint64                 // grows with each request
+	onFail func(*exchange, error) // in place of failed
+	timer  clock.Timer            // that ends with the exchange
 
 	free sync.Once // of the NSTART slot
 }
@@ -124,7 +128,7 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 	x := e.tokens.find(h.token, d.remote())
 	if x == nil {
 		e.drop(DropUnexpected)
-		if h.typ == message.Confirmable {
+		if h.typ == message.Confirmable || h.typ == message.NonConfirmable && isNotification(d.data) {
 			e.sendEmpty(d, message.Reset, h.mid)
 		}
 		return
@@ -141,15 +145,24 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 	}
 }
 
+// isNotification says whether a response has an Observe option. One that nobody
+// waits for is rejected, whatever its type, so that no more come (RFC 7641,
+// Section 3.6).
+func isNotification(data []byte) bool {
+	m, err := coapmsg.ParseDatagram(data)
+	return err == nil && coapmsg.Has(m.Options, message.Observe)
+}
+
 // begin protects and sends the message m of a request. The caller ends the
 // exchange. If token is not nil, the request is sent with the token of that
-// exchange, which takes the responses too.
-func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, token *exchange) (*exchange, error) {
+// exchange, which takes the responses too. If onFail is not nil it is told what
+// would go to the channel failed.
+func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, token *exchange, onFail func(*exchange, error)) (*exchange, error) {
 	if e.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	multi := r.To.Addr().IsMulticast()
-	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1)}
+	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1), serial: e.serial.Add(1), onFail: onFail}
 	switch {
 	case token != nil:
 		x.ch, x.token, x.reuse = token.ch, token.token, true
@@ -242,6 +255,10 @@ func (e *Endpoint) settled(x *exchange, o outcome) {
 
 // fail ends the wait for a response, unless it has been ended already.
 func (x *exchange) fail(err error) {
+	if x.onFail != nil {
+		x.onFail(x, err)
+		return
+	}
 	select {
 	case x.failed <- err:
 	default:
@@ -250,9 +267,7 @@ func (x *exchange) fail(err error) {
 
 // release frees the place of x among the outstanding requests: after an
 // acknowledgement or a response (RFC 7252, Section 4.7).
-func (e *Endpoint) release(x *exchange) {
-	x.free.Do(func() { e.nstart.leave(x.to) })
-}
+func (e *Endpoint) release(x *exchange) { x.free.Do(func() { e.nstart.leave(x.to) }) }
 
 // end forgets an exchange. Responses to it are unexpected from now on.
 func (e *Endpoint) end(x *exchange) {
@@ -263,6 +278,9 @@ func (e *Endpoint) end(x *exchange) {
 		e.tokens.remove(x)
 	}
 	e.endReleased(x.sock)
+	if x.timer != nil {
+		x.timer.Stop()
+	}
 	e.release(x)
 	if c, ok := x.opener.(interface{ Close() }); ok {
 		c.Close()
@@ -322,10 +340,14 @@ func (e *Endpoint) openMessage(x *exchange, m message.Message, a arrival) (*Resp
 		a.sock.fill(&peer)
 	}
 	e.prober.answered(x.to.addr)
+	return response(m, peer, a), nil
+}
+
+func response(m message.Message, p Peer, a arrival) *Response {
 	return &Response{
 		Code: m.Code, Options: coapmsg.IgnoreElective(m.Options), Payload: m.Payload,
-		Peer: peer, Received: a.at, Bytes: len(a.data),
-	}, nil
+		Peer: p, Received: a.at, Bytes: len(a.data),
+	}
 }
 
 // unopenedResponse decides what becomes of a response that did not verify: it

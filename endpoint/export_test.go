@@ -3,3 +3,17 @@ package endpoint
 // BlockBytesHeld is how many bytes the bodies of block-wise transfers are
 // accounted for.
 func BlockBytesHeld(e *Endpoint) int { return e.transfers.held() }
+
+// Exchanges is how many requests are outstanding.
+func Exchanges(e *Endpoint) int {
+	e.tokens.mu.Lock()
+	defer e.tokens.mu.Unlock()
+	return len(e.tokens.m)
+}
+
+// Pending is how many messages wait for an acknowledgement or a Reset.
+func Pending(e *Endpoint) int {
+	e.transmit.mu.Lock()
+	defer e.transmit.mu.Unlock()
+	return len(e.transmit.pending)
+}

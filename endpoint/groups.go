@@ -99,6 +99,7 @@ func (e *groupEntry) opened(c *Contexts, m message.Message, x *grouposcore.Excha
 	return &Opened{
 		Message: m,
 		Peer:    peer,
+		Context: e.group,
 		Protect: func(resp message.Message, o ProtectOptions) (message.Message, error) {
 			mode := peer.Mode
 			if e.opts.ResponseMode != nil {

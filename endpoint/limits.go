@@ -102,6 +102,16 @@ const (
 	// notifyInterval is the time between two notifications that are not
 	// confirmable if the round trip is not known (RFC 7641, Section 4.5.1).
 	notifyInterval = 3 * time.Second
+	// renewAfter is the longest time between two registrations of an
+	// observation (RFC 8613, Section 7.3).
+	renewAfter = time.Hour
+	// cancelWait is how long the end of an observation waits until it is its turn
+	// to tell the server.
+	cancelWait = 500 * time.Millisecond
+	// renewRetry is when a registration that was not answered is tried again;
+	// the time doubles up to renewRetryMax.
+	renewRetry    = 10 * time.Second
+	renewRetryMax = 10 * time.Minute
 	// defaultAmplification is how many times longer than a request its answer
 	// may be while the address it came from is not validated (RFC 9000,
 	// Section 8, by way of RFC 9175, Section 2.4).

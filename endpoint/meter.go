@@ -36,6 +36,7 @@ const (
 	DropUnvalidated                  // a challenge was sent instead of a long answer
 	DropMulticastBlock               // block-wise request to a group
 	DropObserver                     // no room for another observer
+	DropStale                        // notification that a newer one overtook
 	DropBlock                        // block-wise response that cannot be put together
 	DropToken                        // the token of a request is longer than is served
 	DropConnection                   // a connection was refused, ended for another one, or too slow
@@ -46,7 +47,7 @@ const (
 var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
-	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "block",
+	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "stale", "block",
 	"token", "connection", "aborted",
 }
 

@@ -35,7 +35,7 @@ func (e *Endpoint) DoMulticast(ctx context.Context, r Request) iter.Seq2[*Respon
 			yield(nil, err)
 			return
 		}
-		x, err := e.begin(ctx, &r, m, nil)
+		x, err := e.begin(ctx, &r, m, nil, nil)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -50,13 +50,12 @@ func (e *Endpoint) DoMulticast(ctx context.Context, r Request) iter.Seq2[*Respon
 	}
 }
 
-// groupMessage makes a request to a group. It has to fit one message, as there
-// is no block-wise request to a group (draft-ietf-core-groupcomm-bis,
-// Section 3.8).
+// groupMessage makes a request that has to fit one message, as there is no
+// block-wise request to a group (draft-ietf-core-groupcomm-bis, Section 3.8).
 func (r *Request) groupMessage(e *Endpoint) (message.Message, error) {
 	m, err := r.message()
 	if err == nil && (len(m.Payload) > 16<<e.szx || coapmsg.Has(m.Options, message.Block1)) {
-		err = fmt.Errorf("%w: a request to a group fits one message", ErrRequest)
+		err = fmt.Errorf("%w: a request to a group or for an observation fits one message", ErrRequest)
 	}
 	m.Options = e.smallBlocks(m.Options)
 	return m, err

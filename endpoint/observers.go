@@ -129,7 +129,7 @@ func (e *Endpoint) serveObserve(a *ask) {
 }
 
 func (a *ask) observerKey() observerKey {
-	return observerKey{a.f.d.remote(), a.who, string(a.f.token)}
+	return observerKey{a.f.d.remote(), a.who(), string(a.f.token)}
 }
 
 // register prepares an entry; nil if there is no room. The entry notes changes
@@ -142,7 +142,7 @@ func (n *observers) register(a *ask) *observer {
 	if a.f.multicast() {
 		ob.group = a.f.d.sock.local
 	}
-	share := accounted(a.who)
+	share := accounted(a.who())
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	again := n.entries[ob.key] != nil

@@ -44,11 +44,11 @@ type Opened struct {
 	// the replay window valid. An error of Fresh drops the request
 	// (RFC 8613, Appendix B.1.2; RFC 9175, Section 2).
 	Fresh func() error
-	// Key identifies the sender among all of all openers, for what is kept
-	// between its requests: block-wise bodies, observations, its address. It is
-	// comparable, such as a pointer to the security context. If it is nil, the
-	// endpoint goes by the Mode, SenderID and Gid of Peer.
-	Key any
+	// Context tells the security contexts, or groups, of all openers apart, such
+	// as a pointer to it; it is comparable. What is kept between the requests of
+	// one sender (block-wise bodies, observations, its address) is found by it
+	// and by the Credential of Peer, or the SenderID and Gid if there is none.
+	Context any
 	// Overhead is how many bytes a protected response is longer than its CoAP
 	// message, at most; 0 leaves it to the endpoint to assume the worst.
 	Overhead int

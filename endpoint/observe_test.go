@@ -1,0 +1,530 @@
+package endpoint_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/mux"
+
+	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/internal/netsim"
+)
+
+// gauge is a resource with a state that can be observed.
+type gauge struct {
+	mu    sync.Mutex
+	state string
+	code  codes.Code // 0: 2.05
+	opts  []message.Option
+	plain bool // does not let itself be observed any more
+	runs  int
+	again int // for notifications
+}
+
+func (g *gauge) ServeCOAP(w mux.ResponseWriter, r *mux.Message) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.runs++
+	if endpoint.IsNotification(r.Context()) {
+		g.again++
+	}
+	if g.code != 0 {
+		_ = w.SetResponse(g.code, 0, nil)
+		return
+	}
+	body, _ := r.ReadBody()
+	_ = w.SetResponse(codes.Content, message.TextPlain, bytes.NewReader([]byte(g.state+string(body))), g.opts...)
+}
+
+func (g *gauge) set(s string) {
+	g.mu.Lock()
+	g.state = s
+	g.mu.Unlock()
+}
+
+// observatory is a library with a gauge at /gauge.
+type observatory struct {
+	*library
+	*gauge
+}
+
+func inObservatory(t *testing.T, nc netsim.Config, sc, cc endpoint.Config, f func(t *testing.T, o *observatory)) {
+	t.Helper()
+	inLibrary(t, nc, sc, cc, func(t *testing.T, l *library) {
+		o := &observatory{library: l, gauge: &gauge{state: "0"}}
+		any := endpoint.AcceptPlain | endpoint.AcceptOSCORE | endpoint.AcceptPairwise | endpoint.AcceptGroup
+		l.handler.Handle("/gauge", any, endpoint.Observable(o.gauge))
+		f(t, o)
+	})
+}
+
+// change sets a new state and tells the observers.
+func (o *observatory) change(s string) {
+	o.set(s)
+	o.server.Notify("/gauge")
+}
+
+// seen is one thing that Observe yielded.
+type seen struct {
+	resp *endpoint.Response
+	err  error
+}
+
+// watcher runs an observation in the background.
+type watcher struct {
+	t      *testing.T
+	ch     chan seen
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func watch(t *testing.T, e *endpoint.Endpoint, r endpoint.Request) *watcher {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &watcher{t: t, ch: make(chan seen, 1000), cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		for resp, err := range e.Observe(ctx, r) {
+			w.ch <- seen{resp, err}
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-w.done })
+	return w
+}
+
+func (w *watcher) stop() {
+	w.cancel()
+	<-w.done
+}
+
+func (w *watcher) next(d time.Duration) seen {
+	w.t.Helper()
+	select {
+	case s := <-w.ch:
+		return s
+	case <-time.After(d):
+		w.t.Fatalf("nothing observed in %v", d)
+		return seen{}
+	}
+}
+
+// want waits for a state.
+func (w *watcher) want(state string) *endpoint.Response {
+	w.t.Helper()
+	s := w.next(10 * time.Second)
+	if s.err != nil || string(s.resp.Payload) != state {
+		w.t.Fatalf("%+v %v, want %q", s.resp, s.err, state)
+	}
+	return s.resp
+}
+
+func (w *watcher) nothing(d time.Duration) {
+	w.t.Helper()
+	select {
+	case s := <-w.ch:
+		w.t.Fatalf("%+v %v", s.resp, s.err)
+	case <-time.After(d):
+	}
+}
+
+func (o *observatory) watch(code codes.Code, sec string, payload string) *watcher {
+	return watch(o.t, o.client, endpoint.Request{To: serverAddr, Code: code, Path: "gauge", Security: o.secs[sec], Payload: []byte(payload)})
+}
+
+func TestObserve(t *testing.T) {
+	delay := netsim.Config{Delay: 10 * time.Millisecond}
+	for _, sec := range []string{"plain", "oscore", "pairwise", "group"} {
+		for _, m := range []codes.Code{codes.GET, coapmsg.FETCH} {
+			t.Run(fmt.Sprintf("O20 register, be notified, cancel: %s, method %d", sec, m), func(t *testing.T) {
+				inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+					suffix := ""
+					if m == coapmsg.FETCH {
+						suffix = "!"
+					}
+					w := o.watch(m, sec, suffix)
+					w.want("0" + suffix)
+					for i := range 5 {
+						s := fmt.Sprint("state ", i)
+						o.change(s)
+						r := w.want(s + suffix)
+						if !coapmsg.Has(r.Options, message.Observe) {
+							t.Fatalf("%+v", r)
+						}
+					}
+					if n := o.server.Observers(); n != 1 {
+						t.Fatalf("%d observers", n)
+					}
+					var last message.Message
+					o.net.SetFilter(func(p netsim.Packet) netsim.Verdict {
+						if m, err := coapmsg.ParseDatagram(bytes.Clone(p.Data)); err == nil && p.To == serverAddr && m.Code != 0 {
+							last = m
+						}
+						return netsim.Verdict{}
+					})
+					w.stop()
+					time.Sleep(time.Second)
+					if n := o.server.Observers(); n != 0 {
+						t.Fatalf("%d observers after the end", n)
+					}
+					if v, _ := coapmsg.Get(last.Options, message.Observe); !bytes.Equal(v, []byte{1}) || sec == "plain" && last.Code != m {
+						t.Fatalf("canceled by %+v", last)
+					}
+					if endpoint.Exchanges(o.client) != 0 || endpoint.Pending(o.server) != 0 || endpoint.Pending(o.client) != 0 {
+						t.Fatal("something is left")
+					}
+				})
+			})
+		}
+	}
+	t.Run("the caller may stop at any time, and a deadline ends the observation without error", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			r := endpoint.Request{To: serverAddr, Code: codes.GET, Path: "gauge", Security: o.secs["oscore"]}
+			for range o.client.Observe(context.Background(), r) {
+				break
+			}
+			ctx, cancel := within(time.Second)
+			defer cancel()
+			n := 0
+			for _, err := range o.client.Observe(ctx, r) {
+				if n++; err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			if n != 1 || o.server.Observers() != 0 {
+				t.Fatal(n, o.server.Observers())
+			}
+		})
+	})
+	t.Run("a slow caller gets the newest state only", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			var got []string
+			for r, err := range o.client.Observe(context.Background(), endpoint.Request{To: serverAddr, Code: codes.GET, Path: "gauge", Security: o.secs["oscore"]}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, string(r.Payload))
+				if len(got) == 2 {
+					break
+				}
+				for i := range 20 {
+					o.change(fmt.Sprint(i))
+					time.Sleep(time.Second)
+				}
+			}
+			if got[0] != "0" || got[1] != "19" {
+				t.Fatal(got)
+			}
+		})
+	})
+	t.Run("changes in quick succession make few notifications, the last of the newest state", func(t *testing.T) {
+		inObservatory(t, netsim.Config{Delay: 200 * time.Millisecond}, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			for i := range 1000 {
+				o.change(fmt.Sprint(i))
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(5 * time.Second)
+			n := len(w.ch)
+			var last seen
+			for range n {
+				last = <-w.ch
+			}
+			if n > 5 || string(last.resp.Payload) != "999" {
+				t.Fatalf("%d notifications, the last %s", n, last.resp.Payload)
+			}
+		})
+	})
+	t.Run("long representations are fetched whole, and the newest wins", func(t *testing.T) {
+		for _, sec := range []string{"plain", "oscore", "pairwise"} {
+			inObservatory(t, delay, open, endpoint.Config{NSTART: 2}, func(t *testing.T, o *observatory) {
+				o.set(string(text(3000)))
+				w := o.watch(codes.GET, sec, "")
+				w.want(string(text(3000)))
+				o.change(string(text(5000)))
+				w.want(string(text(5000)))
+				o.change(string(text(20000)))
+				time.Sleep(100 * time.Millisecond) // in the middle of the blocks
+				o.change("short")
+				w.want("short")
+				w.nothing(10 * time.Second)
+			})
+		}
+	})
+	t.Run("a resource that cannot be observed is fetched once", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := watch(t, o.client, endpoint.Request{To: serverAddr, Code: codes.GET, Path: "shelf", Security: o.secs["oscore"]})
+			w.want(string(text(5000)))
+			if s := w.next(time.Second); !errors.Is(s.err, endpoint.ErrObservationEnded) {
+				t.Fatalf("%+v", s)
+			}
+			<-w.done
+		})
+	})
+	t.Run("OS-4.1.3.5.2-1 an error ends the observation on both sides", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			o.gauge.mu.Lock()
+			o.code = codes.NotFound
+			o.gauge.mu.Unlock()
+			o.server.Notify("/gauge")
+			if s := w.next(time.Second); s.resp.Code != codes.NotFound {
+				t.Fatalf("%+v", s)
+			}
+			if s := w.next(time.Second); !errors.Is(s.err, endpoint.ErrObservationEnded) {
+				t.Fatalf("%+v", s)
+			}
+			<-w.done
+			time.Sleep(time.Second)
+			if o.server.Observers() != 0 || endpoint.Exchanges(o.client) != 0 || endpoint.Pending(o.server) != 0 {
+				t.Fatal("something is left")
+			}
+		})
+	})
+	t.Run("a payload for each observer may be given, and none, and the end", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			note := func(n endpoint.Notification, ok bool) {
+				o.server.NotifyFunc("/gauge", func(p endpoint.Peer) (endpoint.Notification, bool) {
+					if string(p.SenderID) != "cli" {
+						t.Errorf("%+v", p)
+					}
+					return n, ok
+				})
+			}
+			note(endpoint.Notification{Code: codes.Content, Payload: []byte("given")}, true)
+			w.want("given")
+			note(endpoint.Notification{}, false)
+			w.nothing(5 * time.Second)
+			note(endpoint.Notification{Code: codes.Content, Payload: []byte("last"), Final: true}, true)
+			w.want("last")
+			if s := w.next(time.Second); !errors.Is(s.err, endpoint.ErrObservationEnded) {
+				t.Fatalf("%+v", s)
+			}
+		})
+	})
+	t.Run("another Content-Format ends it with 4.06", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := o.watch(codes.GET, "plain", "")
+			w.want("0")
+			note := func(format byte) {
+				o.server.NotifyFunc("/gauge", func(endpoint.Peer) (endpoint.Notification, bool) {
+					return endpoint.Notification{Code: codes.Content, Options: message.Options{{ID: message.ContentFormat, Value: []byte{format}}}}, true
+				})
+			}
+			note(60)
+			w.want("")
+			note(50)
+			if s := w.next(time.Second); s.resp.Code != codes.NotAcceptable {
+				t.Fatalf("%+v", s)
+			}
+		})
+	})
+	t.Run("only what can observe observes", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			for _, r := range []endpoint.Request{
+				{To: serverAddr, Code: codes.POST, Path: "gauge"},
+				{To: groupAddr, Code: codes.GET, Path: "gauge"},
+				{Code: codes.GET, Path: "gauge"},
+				{To: serverAddr, Code: codes.GET, Path: "gauge", Payload: text(2000)},
+			} {
+				for resp, err := range o.client.Observe(context.Background(), r) {
+					if resp != nil || err == nil {
+						t.Fatalf("%+v %v", resp, err)
+					}
+				}
+			}
+			o.mustDo(codes.POST, "gauge", "plain", nil, message.Option{ID: message.Observe})
+			if o.server.Observers() != 0 {
+				t.Fatal("observed")
+			}
+		})
+	})
+}
+
+func TestObserveRenewal(t *testing.T) {
+	delay := netsim.Config{Delay: 10 * time.Millisecond}
+	maxAge := func(o *observatory, seconds byte) {
+		o.opts = []message.Option{{ID: message.MaxAge, Value: []byte{seconds}}}
+	}
+	// registrations counts the requests with Observe 0 and their tokens.
+	registrations := func(o *observatory) (n *int, tokens map[string]bool) {
+		n, tokens = new(int), map[string]bool{}
+		o.net.SetFilter(func(p netsim.Packet) netsim.Verdict {
+			if m, err := coapmsg.ParseDatagram(bytes.Clone(p.Data)); err == nil && p.To == serverAddr && coapmsg.IsRequest(m.Code) {
+				if v, ok := coapmsg.Get(m.Options, message.Observe); ok && len(v) == 0 {
+					*n++
+					tokens[string(m.Token)] = true
+				}
+			}
+			return netsim.Verdict{}
+		})
+		return n, tokens
+	}
+	for _, sec := range []string{"plain", "oscore", "pairwise"} {
+		t.Run("OS-7.3-1,OS-4.1.3.5.1-2 the registration is renewed after Max-Age, with the same token: "+sec, func(t *testing.T) {
+			inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+				maxAge(o, 30)
+				n, tokens := registrations(o)
+				w := o.watch(codes.GET, sec, "")
+				w.want("0")
+				time.Sleep(200 * time.Second) // each time after 35 to 45 s
+				if *n < 5 || *n > 6 || len(tokens) != 1 || o.server.Observers() != 1 {
+					t.Fatalf("%d registrations, %d tokens, %d observers", *n, len(tokens), o.server.Observers())
+				}
+				for len(w.ch) > 0 {
+					w.want("0")
+				}
+				o.change("1")
+				w.want("1")
+				w.stop()
+				time.Sleep(time.Second)
+				if o.server.Observers() != 0 {
+					t.Fatal("not canceled")
+				}
+			})
+		})
+	}
+	t.Run("notifications put it off, but not for ever", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			maxAge(o, 30)
+			n, _ := registrations(o)
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			for i := range 360 { // an hour and a half
+				time.Sleep(15 * time.Second)
+				o.change(fmt.Sprint(i))
+			}
+			if *n != 2 {
+				t.Fatalf("%d registrations", *n)
+			}
+		})
+	})
+	t.Run("OS-B.1.3-1 a server that forgot the observation gets it again", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			maxAge(o, 30)
+			w := o.watch(codes.GET, "plain", "")
+			w.want("0")
+			o.server.Close()
+			o.server = start(t, endpoint.Config{Network: o.net, Unicast: serverAddr, Handler: o.handler, InsecureAmplification: true})
+			o.change("1")
+			time.Sleep(60 * time.Second)
+			w.want("1")
+			o.change("2")
+			w.want("2")
+		})
+	})
+	t.Run("a server that does not answer any more is asked ever more rarely, and said to be stale", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			maxAge(o, 30)
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			down := true
+			o.net.SetFilter(func(netsim.Packet) netsim.Verdict { return netsim.Verdict{Drop: down} })
+			s := w.next(5 * time.Minute)
+			if !errors.Is(s.err, endpoint.ErrStale) || !errors.Is(s.err, endpoint.ErrTimeout) {
+				t.Fatalf("%+v", s)
+			}
+			time.Sleep(2 * time.Hour)
+			if n := len(w.ch); n < 5 || n > 20 {
+				t.Fatalf("%d attempts in two hours", n)
+			}
+			for len(w.ch) > 0 {
+				<-w.ch
+			}
+			down = false
+			o.set("back")
+			for {
+				if s := w.next(15 * time.Minute); s.err == nil {
+					if string(s.resp.Payload) != "back" {
+						t.Fatalf("%+v", s.resp)
+					}
+					break
+				}
+			}
+		})
+	})
+	t.Run("a first registration that fails is the end", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			for _, c := range []struct {
+				to  netip.AddrPort
+				err error
+			}{{otherAddr, endpoint.ErrTimeout}, {lampAddr(1), endpoint.ErrReset}} {
+				if c.err == endpoint.ErrReset {
+					rst := listenRaw(t, o.net, lampAddr(1))
+					go func() {
+						if m := rst.next(time.Minute); m != nil {
+							rst.send(clientAddr, []byte{0x70, 0, m[2], m[3]})
+						}
+					}()
+				}
+				for resp, err := range o.client.Observe(context.Background(), endpoint.Request{To: c.to, Code: codes.GET, Path: "gauge"}) {
+					if resp != nil || !errors.Is(err, c.err) {
+						t.Fatalf("%+v %v", resp, err)
+					}
+				}
+			}
+			if endpoint.Exchanges(o.client) != 0 {
+				t.Fatal("something is left")
+			}
+		})
+	})
+	t.Run("closing the endpoint ends observations", func(t *testing.T) {
+		inObservatory(t, delay, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			w := o.watch(codes.GET, "oscore", "")
+			w.want("0")
+			o.client.Close()
+			if s := w.next(time.Second); !errors.Is(s.err, endpoint.ErrClosed) {
+				t.Fatalf("%+v", s)
+			}
+		})
+	})
+}
+
+func TestObserveLossyNetwork(t *testing.T) {
+	for seed := range uint64(4) {
+		for _, sec := range []string{"plain", "oscore", "group"} {
+			t.Run(fmt.Sprintf("states only get newer and the last one arrives: %s, %d", sec, seed), func(t *testing.T) {
+				nc := netsim.Config{Seed: seed, Loss: 0.2, Duplicate: 0.2, Delay: 20 * time.Millisecond, Jitter: 500 * time.Millisecond}
+				inObservatory(t, nc, open, endpoint.Config{}, func(t *testing.T, o *observatory) {
+					o.set("00000")
+					w := o.watch(codes.GET, sec, "")
+					w.next(3 * time.Minute)
+					for i := range 50 {
+						o.change(fmt.Sprintf("%05d", i+1))
+						time.Sleep(3 * time.Second)
+					}
+					time.Sleep(5 * time.Minute) // Max-Age is over by then
+					last := "00000"
+					for len(w.ch) > 0 {
+						s := <-w.ch
+						if s.err != nil {
+							continue
+						}
+						if string(s.resp.Payload) < last {
+							t.Fatalf("%s after %s", s.resp.Payload, last)
+						}
+						last = string(s.resp.Payload)
+					}
+					if last != "00050" {
+						t.Fatalf("the last is %s", last)
+					}
+				})
+			})
+		}
+	}
+}
+
+var _ = synctest.Test

@@ -1,0 +1,263 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+
+	"github.com/cohort-iot/cohort/internal/coapmsg"
+)
+
+// again registers at one server once more, with the same token and another
+// Message ID, protected anew (RFC 7641, Section 3.3.1; RFC 8613,
+// Section 4.1.3.5.1; draft-ietf-core-groupcomm-bis, Section 3.7).
+func (o *observation) again(s *observed, m message.Message) {
+	if s.starting {
+		return
+	}
+	s.starting = true
+	s.due = time.Time{}
+	r := o.r
+	if o.multi {
+		peer := s.peer
+		r.To, r.Security = peer.Addr, towards(o.r.Security, &peer)
+	}
+	o.wg.Go(func() {
+		x, err := o.e.begin(o.ctx, &r, m, o.x, o.fail)
+		select {
+		case o.started <- registration{s, x, err}:
+		case <-o.ctx.Done():
+			if x != nil {
+				o.e.end(x)
+			}
+		}
+	})
+}
+
+// register takes a registration that was sent.
+func (o *observation) register(reg registration) {
+	s := reg.s
+	s.starting, s.waiting = false, reg.err == nil
+	if reg.err != nil {
+		o.unanswered(s, reg.err)
+		return
+	}
+	s.attempts = append([]*exchange{reg.x}, s.attempts...)
+	if len(s.attempts) > keptAttempts {
+		if old := s.attempts[keptAttempts]; old != o.x {
+			o.e.end(old)
+		}
+		s.attempts = s.attempts[:keptAttempts]
+	}
+	o.began(s, reg.x)
+}
+
+// keptAttempts is how many registrations at one server can be answered: the one
+// before the last may still be the server's.
+const keptAttempts = 2
+
+// fail notes that a registration was not answered; called from anywhere.
+func (o *observation) fail(x *exchange, err error) {
+	o.mu.Lock()
+	o.failures = append(o.failures, failure{x, err})
+	o.mu.Unlock()
+	o.poke()
+}
+
+func (o *observation) poke() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// failuresAndTimes looks for registrations that failed, and that are due.
+func (o *observation) failuresAndTimes() {
+	o.mu.Lock()
+	failures := o.failures
+	o.failures = nil
+	o.mu.Unlock()
+	for _, f := range failures {
+		for _, s := range o.byKey {
+			if s.waiting && s.attempts[0] == f.x {
+				o.unanswered(s, f.err)
+			}
+		}
+	}
+	now := o.e.cfg.Clock.Now()
+	for _, s := range o.byKey {
+		if !s.due.IsZero() && !now.Before(s.due) && !s.ended && !s.waiting {
+			o.again(s, o.m)
+		}
+	}
+}
+
+// unanswered decides what becomes of a server that did not answer a
+// registration: without any representation the observation fails; else it is
+// asked again, ever more rarely.
+func (o *observation) unanswered(s *observed, err error) {
+	s.waiting = false
+	if s.ended || errors.Is(err, context.Canceled) {
+		return
+	}
+	if !s.heard && !o.multi {
+		o.finish(fmt.Errorf("%s: %w", o.r.To, err))
+		return
+	}
+	o.report(fmt.Errorf("%s: %w: %w", s.peer.Addr, ErrStale, err))
+	s.failed++
+	s.due = o.e.cfg.Clock.Now().Add(min(renewRetry<<min(s.failed-1, 8), renewRetryMax))
+}
+
+// arm sets the timer to the first registration that is due.
+func (o *observation) arm() {
+	if o.timer != nil {
+		o.timer.Stop()
+		o.timer = nil
+	}
+	var first time.Time
+	for _, s := range o.byKey {
+		if !s.due.IsZero() && !s.ended && !s.waiting && (first.IsZero() || s.due.Before(first)) {
+			first = s.due
+		}
+	}
+	if !first.IsZero() {
+		o.timer = o.e.cfg.Clock.AfterFunc(max(0, first.Sub(o.e.cfg.Clock.Now())), o.poke)
+	}
+}
+
+// complete fetches the further blocks of a notification (RFC 7959,
+// Section 2.6), by requests of their own, unless a newer one comes.
+func (o *observation) complete(s *observed, first *Response) {
+	ctx, cancel := context.WithCancel(o.ctx)
+	s.stop = cancel
+	n := s.fetch
+	r, m := o.r, o.m
+	if o.multi {
+		r.To, r.Security = first.Peer.Addr, towards(o.r.Security, &first.Peer)
+	}
+	m.Options = withoutOptions(o.m.Options, message.Observe)
+	o.wg.Go(func() {
+		defer cancel()
+		select {
+		case o.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		resp, err := o.e.download(ctx, &r, m, first)
+		select {
+		case o.fetched <- fetched{s, n, resp, err}:
+		case <-o.ctx.Done():
+		}
+	})
+}
+
+// whole takes a representation that was fetched.
+func (o *observation) whole(f fetched) {
+	if f.n != f.s.fetch {
+		return // there is a newer one
+	}
+	f.s.stop = nil
+	switch {
+	case f.err == nil:
+		o.deliver(f.s, f.resp)
+		return
+	case f.s.ended && !o.multi:
+		o.finish(f.err)
+		return
+	}
+	if !errors.Is(f.err, context.Canceled) {
+		// Ask for it once more, in a while.
+		o.report(fmt.Errorf("%s: %w: %w", f.s.peer.Addr, ErrStale, f.err))
+		f.s.due = o.e.cfg.Clock.Now().Add(renewRetry)
+	}
+}
+
+// end stops the observation, and tells the server if it does not know.
+func (o *observation) end() {
+	o.cancel()
+	o.wg.Wait()
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	e := o.e
+	for _, s := range o.byKey {
+		for _, x := range s.attempts {
+			if x != o.x {
+				e.end(x)
+			}
+		}
+	}
+	if o.closing || !o.cancelAtServer() {
+		e.end(o.x)
+	}
+}
+
+// cancelAtServer deregisters (RFC 7641, Section 3.6; for a group
+// draft-ietf-core-groupcomm-bis, Section 3.7): the request of the registration,
+// with Observe 1 and the same token. It returns once that is sent; the answer is
+// waited for in the background, so that the token stays known until then. What
+// comes later is rejected, which ends it too.
+func (o *observation) cancelAtServer() bool {
+	e := o.e
+	m := o.m
+	m.Options = setOption(coapmsg.Without(m.Options, message.ETag), message.Option{ID: message.Observe, Value: []byte{1}})
+	e.release(o.x)
+	e.transmit.cancel(o.x.key)
+	soon, stop := e.after(cancelWait)
+	defer stop()
+	sent := make(chan struct{})
+	ok := e.spawn(func() {
+		defer e.end(o.x)
+		x, err := e.begin(e.ctx, &o.r, m, o.x, nil)
+		close(sent)
+		if err != nil {
+			e.cfg.Log.Debug("observation not canceled at the server", "to", o.r.To, "error", err)
+			return
+		}
+		defer e.end(x)
+		o.awaitCancel(x)
+	})
+	if !ok {
+		return false
+	}
+	select {
+	case <-sent:
+	case <-soon: // others have the turn to send to this server
+	case <-e.ctx.Done():
+	}
+	return true
+}
+
+func (o *observation) awaitCancel(x *exchange) {
+	e := o.e
+	life := e.cfg.exchangeLifetime()
+	if o.multi {
+		life = e.cfg.Leisure + collectSlack
+	}
+	expired, stop := e.after(life)
+	defer stop()
+	for {
+		select {
+		case a := <-o.x.ch:
+			resp, err := e.openArrival(x, a)
+			if resp != nil && !o.multi {
+				if _, still := observeValue(resp); !still {
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		case <-x.failed:
+			return
+		case <-expired:
+			return
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
