@@ -10,14 +10,14 @@ import (
 )
 
 // active is /ace-group/GROUPNAME/active: whether the group is active, a bare
-// boolean (draft-ietf-ace-key-groupcomm-oscore-21, Section 8.2.1).
+// boolean (draft-ietf-ace-key-groupcomm-oscore-21, Section 8.2.1). It may be observed.
 func (s *Server) active() mux.Handler {
-	return endpoint.Methods{codes.GET: s.resource(0, func(c *call) {
+	return endpoint.Observable(endpoint.Methods{codes.GET: s.resource(0, func(c *call) {
 		on, err := s.manager.Active(c.r.Context(), c.caller, c.group)
 		if err != nil {
 			s.refuse(c.w, c.r, err)
 			return
 		}
 		s.content(c, ace.ContentFormatCBOR, groupcomm.MarshalActive(on))
-	})}
+	})})
 }

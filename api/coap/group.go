@@ -11,19 +11,23 @@ import (
 )
 
 // group is /ace-group/GROUPNAME: joining and the current keying material
-// (RFC 9594, Section 4.3).
+// (RFC 9594, Section 4.3). It may be observed; each rekeying is a notification.
 func (s *Server) group() mux.Handler {
-	return endpoint.Methods{
+	return endpoint.Observable(endpoint.Methods{
 		codes.POST: s.resource(ace.ContentFormatGroupcomm, s.join),
 		codes.GET: s.resource(0, func(c *call) {
-			out, err := s.manager.Material(c.r.Context(), c.caller, c.group)
+			get := s.manager.Material
+			if endpoint.IsNotification(c.r.Context()) {
+				get = s.manager.MaterialUpdate
+			}
+			out, err := get(c.r.Context(), c.caller, c.group)
 			if err != nil {
 				s.refuse(c.w, c.r, err)
 				return
 			}
 			s.content(c, ace.ContentFormatGroupcomm, out.Marshal())
 		}),
-	}
+	})
 }
 
 func (s *Server) join(c *call) {

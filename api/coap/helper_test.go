@@ -80,7 +80,7 @@ func (s *site) start(addr netip.AddrPort) {
 	})
 	check(err)
 	s.manager, err = manager.New(s.store, manager.Options{
-		Clock: s.clock, Rand: rand.Reader, Delivery: s.sessions, Sessions: s.sessions, KeepAssociations: s.keep,
+		Clock: s.clock, Rand: rand.Reader, Delivery: s.sessions, Sessions: s.sessions, Observers: s.sessions, KeepAssociations: s.keep,
 	})
 	check(err)
 	s.server, err = coap.New(coap.Config{
@@ -137,6 +137,8 @@ type thing struct {
 	key    *cose.PrivateKey
 	cred   *cose.Credential
 	roles  ace.Roles // of the latest join
+
+	control *string // control URI; nil: the device's resource for rekeying messages
 
 	mu     sync.Mutex
 	rekeys []*groupcomm.RekeyMessage
@@ -282,6 +284,9 @@ func (d *thing) joinRequest(group string, roles ace.Roles) []byte {
 	_, _ = rand.Read(nc)
 	d.roles = roles
 	q := &groupcomm.JoinRequest{Entry: ace.ScopeEntry{Group: group, Roles: roles}, Nonce: nc, GetCreds: &groupcomm.CredsFilter{}, Credential: d.cred.Bytes(), ControlURI: "coap:///rekey"}
+	if d.control != nil {
+		q.ControlURI = *d.control
+	}
 	q.Scope = groupcomm.EncodeScope(q.Entry)
 	sig, err := groupcomm.SignEvidence(d.key, cose.AlgEdDSA, groupcomm.ClientPoP(q.Scope, d.info.Challenge, nc))
 	if err != nil {

@@ -9,9 +9,10 @@ import (
 )
 
 // node is /ace-group/GROUPNAME/nodes/NODENAME, for that member alone: material
-// with its Sender ID, a new Sender ID, leaving (RFC 9594, Section 4.8).
+// with its Sender ID, a new Sender ID, leaving (RFC 9594, Section 4.8). Who
+// observes it hears of its eviction.
 func (s *Server) node() mux.Handler {
-	return endpoint.Methods{
+	return endpoint.Observable(endpoint.Methods{
 		codes.GET: s.resource(0, func(c *call) {
 			out, err := s.manager.NodeMaterial(c.r.Context(), c.caller, c.group, c.node)
 			if err != nil {
@@ -42,5 +43,5 @@ func (s *Server) node() mux.Handler {
 			}
 			s.send(c.w, codes.Deleted, 0, nil)
 		}),
-	}
+	})
 }

@@ -46,6 +46,8 @@ type Sessions struct {
 	mu      sync.Mutex
 	byAssoc map[uint64]*session
 	pending map[*ace.Pending]*session
+
+	sequences map[*oscore.Sequence]*session // of those in byAssoc
 }
 
 var (
@@ -59,6 +61,8 @@ type session struct {
 	assoc   atomic.Uint64 // 0: pending
 	client  atomic.Uint64
 	expires atomic.Int64 // of the token, Unix seconds
+
+	reserving atomic.Bool
 
 	mu    sync.Mutex // held while numbers are reserved
 	store SequenceStore
@@ -77,7 +81,11 @@ func NewSessions(cfg SessionsConfig) (*Sessions, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = clock.System()
 	}
-	return &Sessions{cfg: cfg, byAssoc: map[uint64]*session{}, pending: map[*ace.Pending]*session{}}, nil
+	s := &Sessions{
+		cfg: cfg, byAssoc: map[uint64]*session{}, pending: map[*ace.Pending]*session{}, sequences: map[*oscore.Sequence]*session{},
+	}
+	cfg.Contexts.SequenceLow = s.sequenceLow
+	return s, nil
 }
 
 // Attach gives the endpoint by which messages leave.
@@ -125,7 +133,7 @@ func (s *Sessions) load(ctx context.Context, a manager.StoredAssociation) error 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.byAssoc[a.Number] = ses
+	s.byAssoc[a.Number], s.sequences[oc.Sequence()] = ses, ses
 	return nil
 }
 
@@ -180,7 +188,7 @@ func (s *Sessions) confirmed(p *ace.Pending, ses *session, assoc, client uint64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, p)
-	s.byAssoc[assoc] = ses
+	s.byAssoc[assoc], s.sequences[ses.ctx.Sequence()] = ses, ses
 }
 
 // DropPending forgets an association that ended unconfirmed. It is Dropped of
@@ -202,9 +210,16 @@ func (s *Sessions) Drop(association uint64) {
 	s.mu.Lock()
 	ses := s.byAssoc[association]
 	delete(s.byAssoc, association)
-	s.mu.Unlock()
 	if ses != nil {
-		s.cfg.Contexts.RemoveOSCORE(ses.ctx)
+		delete(s.sequences, ses.ctx.Sequence())
+	}
+	s.mu.Unlock()
+	if ses == nil {
+		return
+	}
+	s.cfg.Contexts.RemoveOSCORE(ses.ctx)
+	if ep := s.ep.Load(); ep != nil {
+		ep.ForgetObservers(func(p endpoint.Peer) bool { return p.Association == any(ses) })
 	}
 }
 
@@ -276,10 +291,10 @@ func (s *Sessions) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from
 	if s.cfg.Clock.Now().Unix() >= ses.expires.Load() {
 		return nil, noContext(errTokenExpired)
 	}
-	if o.Fresh != nil {
-		// The challenge needs a Partial IV of its own.
+	if o.Fresh != nil || coapmsg.Has(o.Message.Options, message.Observe) {
+		// The challenge, and each notification, needs a Partial IV of its own.
 		if err := ses.reserve(context.Background()); err != nil {
-			return nil, fmt.Errorf("sequence numbers for a challenge: %w", err)
+			return nil, fmt.Errorf("sequence numbers: %w", err)
 		}
 	}
 	return o, nil

@@ -126,7 +126,7 @@ func (s *server) openDomains(ctx context.Context) (err error) {
 	}
 	restart := s.store.Restart()
 	s.manager, err = manager.New(s.store, manager.Options{
-		Rand: rand.Reader, Log: s.log, Delivery: s.sessions, Sessions: s.sessions, OnRestart: s.cfg.OnRestart,
+		Rand: rand.Reader, Log: s.log, Delivery: s.sessions, Sessions: s.sessions, Observers: s.sessions, OnRestart: s.cfg.OnRestart,
 		KeepAssociations: restart.Continuous(), Clean: restart.Clean, Restored: restart.Restored || restart.Doubtful,
 	})
 	if err != nil {

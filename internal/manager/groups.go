@@ -142,7 +142,7 @@ func (s *Service) SetActive(ctx context.Context, name string, active bool) error
 		}
 		h.Revision++
 		t.audit(AuditEvent{Event: word, Group: name})
-		t.after(func() { t.s.observers.GroupChanged(name) })
+		t.after(func() { t.s.observers.ActiveChanged(name) })
 		return t.putHead(h)
 	})
 }
@@ -166,7 +166,7 @@ func (s *Service) DeleteGroup(ctx context.Context, name string) error {
 			return err
 		}
 		t.audit(AuditEvent{Event: "group.deleted", Group: name, Count: int(h.Members)})
-		t.after(func() { t.s.observers.GroupChanged(name) })
+		t.after(func() { t.s.observers.Deleted(name) })
 		return t.putHead(h)
 	})
 	if err != nil {

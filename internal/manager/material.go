@@ -51,6 +51,37 @@ func (s *Service) Material(_ context.Context, c Caller, group string) (*groupcom
 	return s.material(c, group, func(a *access) ([]byte, error) { return nil, a.onlyMember() })
 }
 
+// MaterialUpdate is Material for a notification to one that observes: with the
+// Sender IDs that were given up under the version before. That it leaves proves
+// nothing of the member.
+func (s *Service) MaterialUpdate(_ context.Context, c Caller, group string) (*groupcomm.KeyResponse, error) {
+	var out *groupcomm.KeyResponse
+	err := s.serve(c, group, func(r reader, a *access) error {
+		if err := a.onlyMember(); err != nil {
+			return err
+		}
+		h := a.head
+		scheme, told, err := s.announcement(group)
+		if err != nil {
+			return err
+		}
+		m, err := r.rekeyMessage(h, nil, a.now)
+		if err != nil {
+			return err
+		}
+		out = &groupcomm.KeyResponse{
+			Key: h.keyMaterial(nil), Version: h.Version, Expiry: h.expiry(a.now), StaleIDs: m.StaleIDs,
+			RekeyingScheme: scheme, MgtKeyMaterial: told.ManagementKeys,
+		}
+		if out.StaleIDs == nil {
+			out.StaleIDs = [][]byte{}
+		}
+		s.progress.advance(memberKey{h.Number, a.member.Number}, h.Version, StageSent, 0)
+		return nil
+	})
+	return out, err
+}
+
 // NodeMaterial gives a member the same with its Sender ID, if it has one
 // (RFC 9594, Section 4.8.1; draft-ietf-ace-key-groupcomm-oscore-21, Section 9.1.2).
 func (s *Service) NodeMaterial(_ context.Context, c Caller, group, node string) (*groupcomm.KeyResponse, error) {

@@ -36,8 +36,15 @@ type Delivery interface {
 
 // Observers tells those who observe a resource that it changed. It must not block.
 type Observers interface {
-	// GroupChanged: the keying material, the state or the existence of a group changed.
-	GroupChanged(group string)
+	// Rekeyed: the group has new keying material.
+	Rekeyed(group string)
+	// ActiveChanged: the group was activated or deactivated.
+	ActiveChanged(group string)
+	// Deleted: the group is gone.
+	Deleted(group string)
+	// Ended: the membership was ended by the Group Manager, and the device gave no control URI, so that
+	// it is told as an observer of its node or not at all.
+	Ended(group, node string)
 }
 
 // Sessions forgets the context of an association that has ended. It must not block.

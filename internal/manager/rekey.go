@@ -67,7 +67,7 @@ func (t *txn) rekey(h *head, cause Cause) error {
 	name, version := h.Name, h.Version
 	t.after(func() {
 		t.s.meter.Rekeyed(name, cause, version)
-		t.s.observers.GroupChanged(name)
+		t.s.observers.Rekeyed(name)
 		t.s.wakeDelivery()
 	})
 	return nil

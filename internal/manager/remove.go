@@ -48,7 +48,11 @@ func (t *txn) removeMember(h *head, m *member, cause Cause, forced bool) error {
 	}
 	t.audit(AuditEvent{Event: event, Group: h.Name, Node: nodeName(m.Number), Client: cl.label(), Cause: cause.String(), Sender: sender})
 	g, n, name := h.Number, m.Number, h.Name
+	observes := forced && m.ControlURI == ""
 	t.after(func() {
+		if observes {
+			t.s.observers.Ended(name, nodeName(n))
+		}
 		t.s.progress.forget(memberKey{g, n})
 		t.s.meter.Left(name, cause)
 		if forced {

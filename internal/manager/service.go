@@ -150,7 +150,10 @@ func (o Options) withDefaults() (Options, error) {
 
 type nopObservers struct{}
 
-func (nopObservers) GroupChanged(string) {}
+func (nopObservers) Rekeyed(string)       {}
+func (nopObservers) ActiveChanged(string) {}
+func (nopObservers) Deleted(string)       {}
+func (nopObservers) Ended(string, string) {}
 
 type nopSessions struct{}
 
