@@ -40,10 +40,11 @@ type Contexts struct {
 	Rand io.Reader
 
 	mu       sync.RWMutex
-	pairwise map[string][]*oscoreEntry // by Recipient ID
-	derive   map[string]*b2Entry       // by Recipient ID
-	reserved map[string]struct{}       // Recipient IDs without a context yet
-	used     [maxRecipientID + 1]int   // Recipient IDs in any of these, by length
+	pairwise map[string][]*oscoreEntry             // by Recipient ID
+	quartets map[[oscore.QuartetSize]byte]struct{} // of contexts that were added
+	derive   map[string]*b2Entry                   // by Recipient ID
+	reserved map[string]struct{}                   // Recipient IDs without a context yet
+	used     [maxRecipientID + 1]int               // Recipient IDs in any of these, by length
 	groups   []*groupEntry
 	budget   *grouposcore.FailureBudget // made with the first group
 }
@@ -96,11 +97,20 @@ func (c *Contexts) AddOSCORE(ctx *oscore.Context, assoc any, onFirst func() erro
 			return fmt.Errorf("%w: %x", ErrDuplicateContext, id)
 		}
 	}
+	// Two contexts with one Sender Key would use each nonce twice (RFC 8613,
+	// Section 3.3).
+	if _, dup := c.quartets[ctx.Quartet()]; dup {
+		return fmt.Errorf("%w: sender id %x", ErrDuplicateContext, ctx.SenderID())
+	}
 	c.hold(id, func() {
 		delete(c.reserved, id)
 		if c.pairwise == nil {
 			c.pairwise = make(map[string][]*oscoreEntry)
 		}
+		if c.quartets == nil {
+			c.quartets = make(map[[oscore.QuartetSize]byte]struct{})
+		}
+		c.quartets[ctx.Quartet()] = struct{}{}
 		// A new slice: readers use the old one without the lock.
 		c.pairwise[id] = append(slices.Clip(c.pairwise[id]), e)
 	})

@@ -1,5 +1,7 @@
 package endpoint
 
+import "net/netip"
+
 // BlockBytesHeld is how many bytes the bodies of block-wise transfers are
 // accounted for.
 func BlockBytesHeld(e *Endpoint) int { return e.transfers.held() }
@@ -16,4 +18,16 @@ func Pending(e *Endpoint) int {
 	e.transmit.mu.Lock()
 	defer e.transmit.mu.Unlock()
 	return len(e.transmit.pending)
+}
+
+// NoteAddress validates the address of a stranger.
+func NoteAddress(e *Endpoint, a netip.AddrPort) {
+	e.addresses.note(remote{addr: a}, a, e.cfg.Clock.Now())
+}
+
+// AddressesHeld is how many addresses of strangers are remembered.
+func AddressesHeld(e *Endpoint) int {
+	e.addresses.mu.Lock()
+	defer e.addresses.mu.Unlock()
+	return len(e.addresses.strange.young) + len(e.addresses.strange.old)
 }

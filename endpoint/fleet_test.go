@@ -117,6 +117,7 @@ type scene struct {
 	groups []*grouposcore.Group
 	meters []*endpoint.Counters
 	mine   *endpoint.Counters
+	gauges []*gauge // at /gauge of each lamp
 }
 
 func lampAddr(i int) netip.AddrPort {
@@ -138,7 +139,10 @@ func newScene(t *testing.T, cfg endpoint.Config, opts endpoint.GroupOptions, cha
 		c := cfg
 		meter := &endpoint.Counters{}
 		c.Network, c.Unicast, c.Groups = s.net, lampAddr(i), []endpoint.MulticastGroup{{Addr: groupAddr}}
-		c.Handler, c.Openers, c.Meter = lampHandler(id), []endpoint.RequestOpener{ctxs}, meter
+		h, g2 := lampHandler(id), &gauge{state: id + " 0"}
+		h.Handle("/gauge", endpoint.AcceptGroup|endpoint.AcceptPairwise|endpoint.AcceptPlain, endpoint.Observable(g2))
+		s.gauges = append(s.gauges, g2)
+		c.Handler, c.Openers, c.Meter = h, []endpoint.RequestOpener{ctxs}, meter
 		s.lamps, s.groups, s.meters = append(s.lamps, start(t, c)), append(s.groups, g), append(s.meters, meter)
 	}
 	ctxs := &endpoint.Contexts{}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -526,5 +525,3 @@ func TestObserveLossyNetwork(t *testing.T) {
 		}
 	}
 }
-
-var _ = synctest.Test
