@@ -125,11 +125,23 @@ func (c *Contexts) RemoveOSCORE(ctx *oscore.Context) {
 	defer c.mu.Unlock()
 	id := string(ctx.RecipientID())
 	c.hold(id, func() {
-		c.pairwise[id] = slices.DeleteFunc(slices.Clone(c.pairwise[id]), func(e *oscoreEntry) bool { return e.ctx == ctx })
+		c.pairwise[id] = slices.DeleteFunc(slices.Clone(c.pairwise[id]), func(e *oscoreEntry) bool {
+			if e.ctx == ctx {
+				c.forget(e)
+			}
+			return e.ctx == ctx
+		})
 		if len(c.pairwise[id]) == 0 {
 			delete(c.pairwise, id)
 		}
 	})
+}
+
+// forget lets the quartets of contexts that are removed be used again.
+func (c *Contexts) forget(entries ...*oscoreEntry) {
+	for _, e := range entries {
+		delete(c.quartets, e.ctx.Quartet())
+	}
 }
 
 // OpenRequest implements RequestOpener. The kid context says whether a request

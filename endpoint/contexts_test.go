@@ -99,6 +99,33 @@ func TestContextsOSCORE(t *testing.T) {
 			refused(t, err, codes.Unauthorized)
 		})
 	})
+	t.Run("OS-3.3-1 a second context with the same Sender Key is refused, until the first is removed", func(t *testing.T) {
+		ctxs := new(endpoint.Contexts)
+		params := oscore.Params{MasterSecret: []byte("0123456789abcdef"), SenderID: []byte("S"), RecipientID: []byte("one")}
+		one, err := oscore.NewContext(params, oscore.NewEphemeralSequence())
+		if err != nil {
+			t.Fatal(err)
+		}
+		params.RecipientID = []byte("two")
+		two, err := oscore.NewContext(params, oscore.NewEphemeralSequence())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ctxs.AddOSCORE(one, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := ctxs.AddOSCORE(two, nil, nil); !errors.Is(err, endpoint.ErrDuplicateContext) {
+			t.Fatal(err)
+		}
+		ctxs.RemoveOSCORE(two) // which was never there
+		if err := ctxs.AddOSCORE(two, nil, nil); !errors.Is(err, endpoint.ErrDuplicateContext) {
+			t.Fatal(err)
+		}
+		ctxs.RemoveOSCORE(one)
+		if err := ctxs.AddOSCORE(two, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("look-up is unique: a second context with the same ids is refused, a removed one is not found", func(t *testing.T) {
 		inOffice(t, func(t *testing.T, ctxs *endpoint.Contexts, do func(endpoint.Protector) (*endpoint.Response, error)) {
 			c, s := oscorePair(t, "C", "S", nil)

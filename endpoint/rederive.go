@@ -49,6 +49,7 @@ func (c *Contexts) RemoveB2(recipientID []byte) {
 	id := string(recipientID)
 	c.hold(id, func() {
 		delete(c.derive, id)
+		c.forget(c.pairwise[id]...)
 		delete(c.pairwise, id)
 	})
 }
@@ -78,6 +79,7 @@ func (b *b2Entry) open(c *Contexts, m message.Message) (*Opened, error) {
 		if c.pairwise == nil {
 			c.pairwise = make(map[string][]*oscoreEntry)
 		}
+		c.forget(c.pairwise[id]...)
 		c.pairwise[id] = []*oscoreEntry{{ctx: r.Context, assoc: b.opts.Association}}
 	})
 	c.mu.Unlock()
