@@ -130,8 +130,9 @@ type Config struct {
 	// least 8. Default 256.
 	MaxToken int
 
-	// TCP says how to speak CoAP over TCP.
-	TCP TCPConfig
+	// TCP says how to speak CoAP over TCP, DTLS how over DTLS.
+	TCP  TCPConfig
+	DTLS DTLSConfig
 
 	// Clock, Rand and Log default to the system's clock, crypto/rand and no
 	// log at all. Meter counts what is dropped.
@@ -185,6 +186,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, c.validateTokens()...)
 	errs = append(errs, c.TCP.validate()...)
+	errs = append(errs, c.DTLS.validate()...)
 	return errors.Join(errs...)
 }
 
@@ -251,7 +253,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Amplification, defaultAmplification)
 	def(&c.TokenLength, tokenSize)
 	def(&c.MaxToken, defaultMaxToken)
-	c.TCP = c.TCP.withDefaults()
+	c.TCP, c.DTLS = c.TCP.withDefaults(), c.DTLS.withDefaults()
 	if c.Network == nil {
 		c.Network = UDP{}
 	}

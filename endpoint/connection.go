@@ -17,6 +17,7 @@ type connection struct {
 	used     atomic.Int64 // when something last came, in nanoseconds of the clock
 	released atomic.Bool  // the remote wants it to end: nothing new is sent by it
 	stop     func(error)  // ends it at once
+	run      func()       // reads what comes by a session; nil for TCP
 	finish   func(error)  // ends it when what is to be sent is sent
 }
 

@@ -50,6 +50,9 @@ func newConnections(e *Endpoint) *connections {
 
 // limits are how many connections there may be, and how many of one host.
 func (t *connections) limits(v Via) (all, perHost int) {
+	if v == ViaDTLS {
+		return t.e.cfg.DTLS.MaxSessions, t.e.cfg.DTLS.PerHost
+	}
 	return t.e.cfg.TCP.MaxConnections, t.e.cfg.TCP.PerHost
 }
 
@@ -200,15 +203,7 @@ func (t *connections) get(ctx context.Context, via Via, to netip.AddrPort) (*soc
 // open opens a connection for whoever waits for d. It is open when the peer has
 // said what it takes.
 func (t *connections) open(d *dial, key connKey) {
-	ctx, cancel := context.WithTimeout(t.e.ctx, t.e.cfg.TCP.Patience)
-	defer cancel()
-	s, err := t.e.dialTCP(ctx, key.addr)
-	if err == nil {
-		s.conn.stream.start()
-		if err = s.conn.stream.greeted(ctx); err != nil {
-			s.conn.stop(err)
-		}
-	}
+	s, err := t.e.dial(key)
 	t.mu.Lock()
 	delete(t.dials, key)
 	switch {
@@ -227,9 +222,37 @@ func (t *connections) open(d *dial, key connKey) {
 		s.conn.stop(d.err)
 	}
 	close(d.done)
-	if d.s != nil && s.conn.stream.isDone() {
+	if d.s == nil {
+		return
+	}
+	if s.conn.run != nil {
+		t.e.wg.Go(s.conn.run)
+	} else if s.conn.stream.isDone() {
 		t.remove(s) // it ended before it was entered
 	}
+}
+
+// dial opens a connection, up to the point where it can be used.
+func (e *Endpoint) dial(key connKey) (*socket, error) {
+	patience := e.cfg.TCP.Patience
+	if key.via == ViaDTLS {
+		patience = e.cfg.DTLS.Patience
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, patience)
+	defer cancel()
+	if key.via == ViaDTLS {
+		return e.dialDTLS(ctx, key.addr)
+	}
+	s, err := e.dialTCP(ctx, key.addr)
+	if err != nil {
+		return nil, err
+	}
+	s.conn.stream.start()
+	if err := s.conn.stream.greeted(ctx); err != nil {
+		s.conn.stop(err)
+		return nil, err
+	}
+	return s, nil
 }
 
 // stop ends all, telling the remotes.
@@ -241,7 +264,9 @@ func (t *connections) stop() {
 		all = append(all, s)
 	}
 	t.mu.Unlock()
+	var wg sync.WaitGroup
 	for _, s := range all {
-		s.conn.stop(ErrClosed)
+		wg.Go(func() { s.conn.stop(ErrClosed) })
 	}
+	wg.Wait()
 }

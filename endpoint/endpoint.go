@@ -26,6 +26,9 @@ type Endpoint struct {
 	listeners []listener
 	conns     *connections
 
+	portsMu sync.Mutex
+	ports   map[netip.Addr]*port // for sessions that this endpoint opens
+
 	groupsMu sync.Mutex
 	groups   map[MulticastGroup]*socket
 
@@ -127,7 +130,10 @@ func (e *Endpoint) open() error {
 			return err
 		}
 	}
-	return e.listenTCP()
+	if err := e.listenTCP(); err != nil {
+		return err
+	}
+	return e.listenDTLS()
 }
 
 // Close closes the sockets, interrupts all calls and waits until the running
@@ -144,10 +150,11 @@ func (e *Endpoint) Close() error {
 		delete(e.groups, g)
 	}
 	e.groupsMu.Unlock()
+	e.conns.stop()
 	for _, l := range e.listeners {
 		errs = append(errs, l.Close())
 	}
-	e.conns.stop()
+	errs = append(errs, e.closePorts()...)
 	e.transmit.stop()
 	e.acks.stop()
 	e.parked.stop()

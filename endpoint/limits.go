@@ -157,6 +157,25 @@ const (
 	// payload (RFC 7252, Section 4.6: 1152 less 1024).
 	messageOverhead = 128
 
+	// defaultSessions is how many DTLS sessions there may be; one costs about
+	// 25 KiB.
+	defaultSessions = 1024
+	// defaultHandshakes is how many clients may be in a handshake.
+	defaultHandshakes = 64
+	// defaultSessionIdle is how long a silent session is kept: devices sleep.
+	defaultSessionIdle = 24 * time.Hour
+	// defaultHandshakeTime leaves room for some retransmissions.
+	defaultHandshakeTime = 20 * time.Second
+	// maxIdentity is the longest PSK identity, in bytes (RFC 4279, Section 5.3).
+	maxIdentity = 128
+	// dtlsReplayWindow is the replay window of a session, in records.
+	dtlsReplayWindow = 64
+	// sessionQueue is how many datagrams wait for the DTLS engine.
+	sessionQueue = 32
+	// maxRecord is the largest datagram inside a session: what the DTLS engine
+	// takes from the network.
+	maxRecord = 8192
+
 	// collectSlack is added to the leisure when a group request has no
 	// deadline: time to travel and to be processed.
 	collectSlack = 2 * time.Second

@@ -41,6 +41,7 @@ const (
 	DropToken                        // the token of a request is longer than is served
 	DropConnection                   // a connection was refused, ended for another one, or too slow
 	DropAborted                      // a connection was aborted, for the peer broke the rules
+	DropHandshake                    // a DTLS handshake failed, or had to make room
 	numReasons
 )
 
@@ -48,7 +49,7 @@ var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
 	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "stale", "block",
-	"token", "connection", "aborted",
+	"token", "connection", "aborted", "handshake",
 }
 
 // String returns a short lower-case name, fit for a metric label.

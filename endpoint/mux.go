@@ -19,6 +19,9 @@ const (
 	AcceptOSCORE   Accept = 1 << OSCORE
 	AcceptGroup    Accept = 1 << GroupMode
 	AcceptPairwise Accept = 1 << PairwiseMode
+	// AcceptDTLS accepts what is unprotected itself but came by a DTLS session:
+	// Peer.Identity says whose. AcceptPlain accepts it too.
+	AcceptDTLS Accept = 1 << 7
 )
 
 // Mux finds the handler of a request by its path, and refuses what is not
@@ -162,7 +165,7 @@ func (m *Mux) ServeCOAP(w mux.ResponseWriter, r *mux.Message) {
 		return
 	}
 	peer, _ := PeerFrom(r.Context())
-	if rt.accept&(1<<peer.Mode) == 0 {
+	if rt.accept&(1<<peer.Mode) == 0 && !(rt.accept&AcceptDTLS != 0 && peer.Mode == Plain && peer.Via == ViaDTLS) {
 		m.refuse(w, peer, joinPath(path))
 		return
 	}

@@ -147,7 +147,7 @@ func (st *stream) finish(b []byte, err error) {
 func (st *stream) end(err error) {
 	st.once.Do(func() {
 		st.mu.Lock()
-		polite := !st.last && st.waiting == 0
+		polite := !st.last && len(st.queue) == 0
 		if !st.last {
 			st.last, st.err = true, err
 		}
@@ -165,7 +165,7 @@ func (st *stream) end(err error) {
 // farewell says Release to a peer whose connection this endpoint does not want
 // any longer.
 func (st *stream) farewell(err error) {
-	if errors.Is(err, ErrClosed) || errors.Is(err, errTooMany) || errors.Is(err, errIdle) {
+	if errors.Is(err, ErrClosed) || errors.Is(err, errIdle) {
 		_ = st.c.SetWriteDeadline(time.Now().Add(farewellTime))
 		_, _ = st.c.Write(signal(coapmsg.Release, nil, nil, nil))
 	}
