@@ -139,9 +139,22 @@ const nonceSize = 8
 // is no longer valid: the request is answered with 4.01 and the context dropped. After any other error the association is
 // still pending.
 func (s *ResourceServer) Confirm(ctx context.Context, p *Pending) (a *Association, superseded []uint64, err error) {
-	return s.pending.confirm(ctx, p, s.store, func(t *Token) bool {
+	a, superseded, err = s.pending.confirm(ctx, p, s.store, func(t *Token) bool {
 		return s.cfg.Clock.Now().Before(t.Expires) && !s.cfg.Revoked(t.Hash)
 	})
+	if err == nil {
+		s.taken(&a.Token)
+	}
+	return a, superseded, err
+}
+
+// taken tells of a token that was stored.
+func (s *ResourceServer) taken(t *Token) {
+	v := SeenToken{Hash: t.Hash, Issuer: t.Issuer, Expires: t.Expires}
+	if s.cfg.Exi != nil {
+		v.Number, _ = s.cfg.Exi.Number(t.Issuer, t.Hash)
+	}
+	s.cfg.Seen(v)
 }
 
 // PendingCount returns how many associations are pending.

@@ -46,8 +46,8 @@ type RSConfig struct {
 	Rand io.Reader
 	// Revoked says whether a token is on a revocation list (RFC 9770, Section 10). Nil: none is.
 	Revoked func(TokenHash) bool
-	// Seen is told of each token that was presented and is authentic, but not taken because it is revoked (RFC 9770,
-	// Section 11.1). Nil: nobody is told.
+	// Seen is told of each authentic token that was presented and stored, or not taken because it is revoked (RFC 9770,
+	// Section 11.1). It must not block. Nil: nobody is told.
 	Seen func(SeenToken)
 	// CNonces is the mechanism of client-nonces; nil: it is not used, and the claim cnonce plays no part.
 	CNonces *ClientNonces

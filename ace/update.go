@@ -46,6 +46,7 @@ func (s *ResourceServer) update(ctx context.Context, from netip.Addr, associatio
 	if err := s.store.ReplaceToken(ctx, association, t); err != nil {
 		return nil, refuse(RefusedInternal, fmt.Errorf("store token: %w", err))
 	}
+	s.taken(t)
 	return t, nil
 }
 

@@ -38,6 +38,7 @@ var units = map[string]int{
 	"endpoint":               4,
 	"internal/manager":       4,
 	"internal/authserver":    4,
+	"internal/trust":         4,
 	"member":                 5,
 	"api":                    5,
 	"cmd/internal":           5, // what the commands share

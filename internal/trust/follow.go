@@ -1,0 +1,135 @@
+package trust
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cohort-iot/cohort/ace/trl"
+)
+
+// following is the state of following one list.
+type following struct {
+	trl.Follower
+}
+
+// maxRounds bounds the queries of one poll that says that there is more.
+const maxRounds = 64
+
+// Poll asks every Authorization Server that has a list of revoked tokens for it, and takes in the answers. No answer, or an error,
+// says nothing about any token.
+func (s *Service) Poll(ctx context.Context) error {
+	if s.cfg.Source == nil {
+		return nil
+	}
+	all, err := s.all()
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, as := range all {
+		if as.ListPath == "" {
+			continue
+		}
+		if err := s.poll(ctx, as); err != nil {
+			s.cfg.Report(as.Issuer, err)
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (s *Service) poll(ctx context.Context, as *asRecord) error {
+	f := s.follower(as)
+	for range maxRounds {
+		s.mu.Lock()
+		q := f.Next()
+		s.mu.Unlock()
+		asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+		resp, err := s.cfg.Source.Query(asking, as.Issuer, q)
+		cancel()
+		var problem *trl.Problem
+		if errors.As(err, &problem) {
+			s.mu.Lock()
+			f.Lost()
+			s.mu.Unlock()
+		}
+		if err != nil {
+			return err
+		}
+		if again, err := s.take(ctx, as.Issuer, f, resp); err != nil || !again {
+			return err
+		}
+	}
+	return nil
+}
+
+// take takes in one answer or notification.
+func (s *Service) take(ctx context.Context, issuer string, f *following, resp *trl.Response) (again bool, err error) {
+	s.mu.Lock()
+	news, again := f.Answered(resp)
+	s.mu.Unlock()
+	if err := s.learn(ctx, issuer, news); err != nil {
+		s.mu.Lock()
+		f.Lost() // ask for everything again, as some of it was not taken in
+		s.mu.Unlock()
+		return false, err
+	}
+	return again, nil
+}
+
+func (s *Service) follower(as *asRecord) *following {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.follow[as.Issuer]
+	if f == nil {
+		f = &following{trl.Follower{Diff: as.MaxN > 0, Cursor: as.Batch > 0, FullEvery: s.cfg.FullEvery}}
+		s.follow[as.Issuer] = f
+	}
+	return f
+}
+
+// Notified says that the list of some Authorization Server has changed, as an observation of it told: all are asked at once. Polling
+// goes on besides, since notifications can be suppressed (RFC 9770, Section 14.3).
+func (s *Service) Notified() { s.rouse() }
+
+func (s *Service) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run follows the lists, writes down the time and the tokens with exi, and forgets what is not needed any more, until ctx ends. A
+// last time everything is written then.
+func (s *Service) Run(ctx context.Context) {
+	for {
+		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Report("", err)
+		}
+		due := make(chan struct{})
+		timer := s.cfg.Clock.AfterFunc(s.cfg.Interval, func() { close(due) })
+		select {
+		case <-due:
+		case <-s.wake:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			_ = s.save(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+func (s *Service) turn(ctx context.Context) error {
+	_ = s.Poll(ctx) // told by Report already
+	return errors.Join(s.Review(ctx), s.save(ctx))
+}
+
+func (s *Service) save(ctx context.Context) error {
+	var err error
+	if t := s.exiTable(); t != nil {
+		err = t.Save(ctx)
+	}
+	return errors.Join(err, s.SaveMark(ctx))
+}
