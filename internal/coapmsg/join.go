@@ -16,7 +16,9 @@ import (
 //
 // ErrFormat is returned for a plaintext without a code or with malformed
 // options, for an Inner option that can only be Outer, and if the Inner Code
-// is not of the same kind, request or response, as the Outer Code.
+// is not of the same kind, request or response, as the Outer Code;
+// ErrTooManyOptions if both together have more than MaxOptions options, which
+// no message had that Split took.
 func Join(outer message.Message, plaintext []byte) (message.Message, error) {
 	return JoinInto(nil, outer, plaintext)
 }
@@ -42,6 +44,8 @@ func JoinInto(buf message.Options, outer message.Message, plaintext []byte) (mes
 	opts := buf[:0]
 	if n, err := countOptions(plaintext[1:]); err != nil {
 		return message.Message{}, err
+	} else if n+kept > MaxOptions {
+		return message.Message{}, ErrTooManyOptions
 	} else if n+kept > cap(opts) {
 		opts = make(message.Options, 0, n+kept+2)
 	}

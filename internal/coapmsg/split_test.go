@@ -250,6 +250,21 @@ func FuzzSplitJoin(f *testing.F) {
 	})
 }
 
+func TestJoinManyOptions(t *testing.T) {
+	outer := message.Message{Code: codes.POST, Options: message.Options{opt(3, "h"), opt(9, ""), opt(60, "x")}}
+	t.Run("64 in all are kept", func(t *testing.T) {
+		m, err := Join(outer, append([]byte{1, 0xb0}, make([]byte, 62)...))
+		if err != nil || len(m.Options) != MaxOptions {
+			t.Fatal(len(m.Options), err)
+		}
+	})
+	t.Run("OS-5.3-2 65 are refused", func(t *testing.T) {
+		if _, err := Join(outer, append([]byte{1, 0xb0}, make([]byte, 63)...)); !errors.Is(err, ErrTooManyOptions) {
+			t.Fatal(err)
+		}
+	})
+}
+
 func FuzzJoin(f *testing.F) {
 	f.Add(unhex(f, "01b3747631"))
 	f.Add(unhex(f, "45ff48656c6c6f20576f726c6421"))
