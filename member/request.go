@@ -168,6 +168,9 @@ func (g *Group) hintAfter(err error) {
 
 // asking returns what protects a request, or why none may be sent.
 func (g *Group) asking() (*live, error) {
+	if g.d.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
 	if r := g.roles(); !r.Has(ace.RoleRequester) {
 		return nil, fmt.Errorf("%w: a request to group %s by a %v", ErrRole, g.name, r)
 	}

@@ -307,7 +307,9 @@ func (d *device) tryOpen() error {
 	if d.Device, err = member.Open(d.w.t.Context(), cfg, m); err != nil {
 		return errors.Join(err, d.store.Close())
 	}
-	d.addr = d.Addr()
+	if d.addr.Port() == 0 {
+		d.addr = d.Addr()
+	}
 	return nil
 }
 
