@@ -106,7 +106,7 @@ func prepare(cfg Config) (*Endpoint, error) {
 	e.tag.Store(e.rng.Uint32())
 	e.szx = szxFor(min(cfg.BlockSize, cfg.MaxUnfragmented-protectedOptions))
 	e.transfers = newTransfers(&e.cfg)
-	e.observers = newObservers(e, e.rng.Uint32()&0xffff)
+	e.observers = newObservers(e)
 	var err error
 	if e.echo, err = newEchoes(cfg.Rand, cfg.Clock); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package endpoint_test
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,7 +36,7 @@ func (s *scene) change(i int, state string) {
 // states takes what an observation of the group yields for d.
 func (w *watcher) states(d time.Duration) map[string]string {
 	w.t.Helper()
-	time.Sleep(d)
+	pass(d)
 	got := map[string]string{}
 	for len(w.ch) > 0 {
 		s := <-w.ch
@@ -47,11 +48,9 @@ func (w *watcher) states(d time.Duration) map[string]string {
 	return got
 }
 
+// wantStates checks the states of s1, s2, …; an empty string stands for any.
 func wantStates(t *testing.T, got map[string]string, want ...string) {
 	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%v, want %q", got, want)
-	}
 	for i, s := range want {
 		if id := fmt.Sprintf("s%d", i+1); s != "" && got[id] != s {
 			t.Fatalf("%s: %q, want %q", id, got[id], s)
@@ -94,7 +93,7 @@ func TestGroupObserve(t *testing.T) {
 					t.Fatal(s.observers())
 				}
 				w.stop()
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				if s.observers() != 0 || len(tokens) != 1 || requests != 2*3 {
 					t.Fatalf("%d observers, %d tokens, %d requests", s.observers(), len(tokens), requests)
 				}
@@ -151,6 +150,10 @@ func TestGroupObserve(t *testing.T) {
 	})
 	t.Run("GC-3.7-6 leisure applies to each notification", func(t *testing.T) {
 		inObservedScene(t, endpoint.Config{Leisure: 8 * time.Second}, func(t *testing.T, s *scene) {
+			s.gauges[0].opts = []message.Option{{ID: message.MaxAge, Value: []byte{0xff, 0xff}}}
+			for _, g := range s.gauges[1:] {
+				g.code = codes.NotFound
+			}
 			w := watch(t, s.client, s.gauge(codes.GET))
 			w.states(10 * time.Second)
 			var delays []time.Duration
@@ -159,7 +162,7 @@ func TestGroupObserve(t *testing.T) {
 				s.change(0, fmt.Sprint(i))
 				w.next(9 * time.Second)
 				delays = append(delays, time.Since(began))
-				time.Sleep(9*time.Second - time.Since(began))
+				pass(9*time.Second - time.Since(began))
 			}
 			early, late := 0, 0
 			for _, d := range delays {
@@ -183,19 +186,19 @@ func TestGroupObserve(t *testing.T) {
 			w2 := watch(t, s.client, two)
 			w2.states(15 * time.Second)
 			began := time.Now()
-			turn := 0
+			var turn atomic.Int64
 			s.lamps[0].NotifyFunc("/gauge", func(endpoint.Peer) (endpoint.Notification, bool) {
-				turn++
+				turn.Add(1)
 				return endpoint.Notification{Code: codes.Content, Payload: []byte("a")}, true
 			})
 			// Two observations of one group: one has this period, one the next.
-			time.Sleep(10*time.Second + 10*time.Millisecond)
-			if turn != 1 {
-				t.Fatalf("%d notifications in the first period", turn)
+			pass(10*time.Second + 10*time.Millisecond)
+			if turn.Load() != 1 {
+				t.Fatalf("%d notifications in the first period", turn.Load())
 			}
-			time.Sleep(10 * time.Second)
-			if turn != 2 || time.Since(began) > 21*time.Second {
-				t.Fatalf("%d notifications after the second", turn)
+			pass(10 * time.Second)
+			if turn.Load() != 2 || time.Since(began) > 21*time.Second {
+				t.Fatalf("%d notifications after the second", turn.Load())
 			}
 		})
 	})
@@ -239,7 +242,7 @@ func TestGroupObserve(t *testing.T) {
 			s.change(0, "s1 after")
 			s.change(1, "s2 after")
 			wantStates(t, w.states(10*time.Second), "s1 after", "s2 after")
-			time.Sleep(2 * time.Minute) // renewed meanwhile
+			pass(2 * time.Minute) // renewed meanwhile
 			w.states(time.Second)
 			s.change(2, "s3 after")
 			if got := w.states(10 * time.Second); got["s3"] != "s3 after" || s.observers() != 3 {
@@ -262,7 +265,7 @@ func TestGroupObserve(t *testing.T) {
 			r := s.gauge(codes.GET)
 			r.Security = nil
 			w := watch(t, s.client, r)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			got := map[string]bool{}
 			for len(w.ch) > 0 {
 				sn := w.next(time.Second)
@@ -283,14 +286,14 @@ func TestGroupObserve(t *testing.T) {
 			w.states(10 * time.Second)
 			s.net.SetFilter(func(p netsim.Packet) netsim.Verdict { return netsim.Verdict{Drop: p.To == groupAddr} })
 			w.stop()
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			if s.observers() != 3 {
 				t.Fatal(s.observers())
 			}
 			for i := range s.lamps {
 				s.change(i, "x")
 			}
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			if s.observers() != 0 {
 				t.Fatal(s.observers())
 			}

@@ -78,7 +78,7 @@ func TestNotifications(t *testing.T) {
 				if m.Type == con {
 					peer.ack(m)
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 			if types != "CNNNCNNNCNNNC" {
 				t.Fatal(types)
@@ -98,7 +98,7 @@ func TestNotifications(t *testing.T) {
 			if m.Type != con || string(m.Payload) != "2" {
 				t.Fatalf("%+v", m)
 			}
-			time.Sleep(5 * time.Minute)
+			pass(5 * time.Minute)
 			if o.server.Observers() != 0 {
 				t.Fatal("who does not acknowledge is gone")
 			}
@@ -167,7 +167,7 @@ func TestNotifications(t *testing.T) {
 					peer.ack(m)
 				}
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if o.server.Observers() != 4 {
 				t.Fatal(o.server.Observers())
 			}
@@ -184,7 +184,7 @@ func TestNotifications(t *testing.T) {
 				t.Fatalf("%+v", m)
 			}
 			peer.reset(m)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if o.server.Observers() != 0 || o.server.Notify("/gauge") != 0 {
 				t.Fatal("still there")
 			}
@@ -196,9 +196,9 @@ func TestNotifications(t *testing.T) {
 			peer.register(1)
 			o.change("1")
 			m := peer.nextMessage(time.Second)
-			time.Sleep(980 * time.Millisecond)
+			pass(980 * time.Millisecond)
 			peer.ack(m) // a round trip of a second
-			time.Sleep(20 * time.Millisecond)
+			pass(20 * time.Millisecond)
 			o.change("2")
 			peer.nextMessage(time.Second)
 			o.change("3")
@@ -215,7 +215,7 @@ func TestNotifications(t *testing.T) {
 			for _, b := range [][]byte{{}, {0xff}, {0x41}, {0x49, 1, 0, 9}, {0x40, 1, 0, 9, 0xff}, {0x70, 0, 0xab, 0xcd}, {0x60, 0, 0xab, 0xcd}, {0x40, 0xe1, 0, 9}} {
 				peer.send(serverAddr, b)
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			for peer.next(time.Second) != nil {
 			}
 			same := func(opts ...message.Option) []byte {
@@ -248,7 +248,7 @@ func TestNotifications(t *testing.T) {
 				t.Fatal(o.server.Observers())
 			}
 			o.change("1")
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if o.server.Observers() != 0 {
 				t.Fatal("not rejected")
 			}
@@ -387,7 +387,7 @@ func TestNotificationsAreProtectedOnce(t *testing.T) {
 			})
 			for i := range 10 {
 				o.change(fmt.Sprint(i))
-				time.Sleep(20 * time.Second)
+				pass(20 * time.Second)
 			}
 			if len(byPIV) < 8 || sent < 12 {
 				t.Fatalf("%d notifications in %d datagrams", len(byPIV), sent)

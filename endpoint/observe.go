@@ -238,7 +238,7 @@ func (o *observation) arrived(a arrival) {
 		if x.opener == nil || n == 0 {
 			// Either both are plain, or openMessage says what this is.
 			resp, err := e.openMessage(x, m, a)
-			o.opened(x, resp, err)
+			o.opened(x, resp, err, m.Type == message.Acknowledgement)
 			return
 		}
 		in, peer, err := x.opener.OpenResponse(m, a.at)
@@ -249,11 +249,11 @@ func (o *observation) arrived(a arrival) {
 			}
 			peer.Addr = a.from
 			e.prober.answered(x.to.addr)
-			o.opened(x, response(in, peer, a), nil)
+			o.opened(x, response(in, peer, a), nil, false)
 			return
 		}
 		if errors.Is(err, ErrAgain) {
-			o.opened(x, nil, err)
+			o.opened(x, nil, err, false)
 			return
 		}
 		last = err
@@ -266,8 +266,9 @@ func (o *observation) arrived(a arrival) {
 }
 
 // opened takes a response that verified under the registration x, or that made
-// openMessage return an error.
-func (o *observation) opened(x *exchange, resp *Response, err error) {
+// openMessage return an error. piggybacked says that a plain one came in the
+// acknowledgement of the registration.
+func (o *observation) opened(x *exchange, resp *Response, err error, piggybacked bool) {
 	e := o.e
 	if resp == nil && err == nil {
 		return
@@ -302,7 +303,7 @@ func (o *observation) opened(x *exchange, resp *Response, err error) {
 		o.again(s, m)
 		return
 	}
-	if !o.newer(s, x, resp) {
+	if !o.newer(s, x, resp, piggybacked) {
 		e.drop(DropStale)
 		return
 	}
@@ -324,13 +325,14 @@ func observedKey(p *Peer) string {
 // newer decides whether a response is newer than what came before from the same
 // server. What answers a later registration is. Under one registration,
 // protected responses are in order already: their openers see to it (RFC 8613,
-// Section 7.4.1); plain ones go by RFC 7641, Section 3.4.
-func (o *observation) newer(s *observed, x *exchange, resp *Response) bool {
+// Section 7.4.1); plain ones go by RFC 7641, Section 3.4, unless they came in the
+// acknowledgement of a later registration.
+func (o *observation) newer(s *observed, x *exchange, resp *Response, piggybacked bool) bool {
 	if x != s.current && s.current != nil && x.serial < s.current.serial {
 		return false
 	}
 	if v, ok := observeValue(resp); ok && resp.Peer.Mode == Plain {
-		if s.heard && !fresher(s.seq, s.at, v, resp.Received) {
+		if s.heard && (x == s.current || !piggybacked) && !fresher(s.seq, s.at, v, resp.Received) {
 			return false
 		}
 		s.seq, s.at = v, resp.Received

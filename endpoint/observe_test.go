@@ -170,7 +170,7 @@ func TestObserve(t *testing.T) {
 						return netsim.Verdict{}
 					})
 					w.stop()
-					time.Sleep(time.Second)
+					pass(time.Second)
 					if n := o.server.Observers(); n != 0 {
 						t.Fatalf("%d observers after the end", n)
 					}
@@ -198,7 +198,7 @@ func TestObserve(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if n != 1 || o.server.Observers() != 0 {
 				t.Fatal(n, o.server.Observers())
 			}
@@ -217,7 +217,7 @@ func TestObserve(t *testing.T) {
 				}
 				for i := range 20 {
 					o.change(fmt.Sprint(i))
-					time.Sleep(time.Second)
+					pass(time.Second)
 				}
 			}
 			if got[0] != "0" || got[1] != "19" {
@@ -231,9 +231,9 @@ func TestObserve(t *testing.T) {
 			w.want("0")
 			for i := range 1000 {
 				o.change(fmt.Sprint(i))
-				time.Sleep(time.Millisecond)
+				pass(time.Millisecond)
 			}
-			time.Sleep(5 * time.Second)
+			pass(5 * time.Second)
 			n := len(w.ch)
 			var last seen
 			for range n {
@@ -253,7 +253,7 @@ func TestObserve(t *testing.T) {
 				o.change(string(text(5000)))
 				w.want(string(text(5000)))
 				o.change(string(text(20000)))
-				time.Sleep(100 * time.Millisecond) // in the middle of the blocks
+				pass(100 * time.Millisecond) // in the middle of the blocks
 				o.change("short")
 				w.want("short")
 				w.nothing(10 * time.Second)
@@ -285,7 +285,7 @@ func TestObserve(t *testing.T) {
 				t.Fatalf("%+v", s)
 			}
 			<-w.done
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if o.server.Observers() != 0 || endpoint.Exchanges(o.client) != 0 || endpoint.Pending(o.server) != 0 {
 				t.Fatal("something is left")
 			}
@@ -379,7 +379,7 @@ func TestObserveRenewal(t *testing.T) {
 				n, tokens := registrations(o)
 				w := o.watch(codes.GET, sec, "")
 				w.want("0")
-				time.Sleep(200 * time.Second) // each time after 35 to 45 s
+				pass(200 * time.Second) // each time after 35 to 45 s
 				if *n < 5 || *n > 6 || len(tokens) != 1 || o.server.Observers() != 1 {
 					t.Fatalf("%d registrations, %d tokens, %d observers", *n, len(tokens), o.server.Observers())
 				}
@@ -389,7 +389,7 @@ func TestObserveRenewal(t *testing.T) {
 				o.change("1")
 				w.want("1")
 				w.stop()
-				time.Sleep(time.Second)
+				pass(time.Second)
 				if o.server.Observers() != 0 {
 					t.Fatal("not canceled")
 				}
@@ -403,7 +403,7 @@ func TestObserveRenewal(t *testing.T) {
 			w := o.watch(codes.GET, "oscore", "")
 			w.want("0")
 			for i := range 360 { // an hour and a half
-				time.Sleep(15 * time.Second)
+				pass(15 * time.Second)
 				o.change(fmt.Sprint(i))
 			}
 			if *n != 2 {
@@ -419,7 +419,7 @@ func TestObserveRenewal(t *testing.T) {
 			o.server.Close()
 			o.server = start(t, endpoint.Config{Network: o.net, Unicast: serverAddr, Handler: o.handler, InsecureAmplification: true})
 			o.change("1")
-			time.Sleep(60 * time.Second)
+			pass(60 * time.Second)
 			w.want("1")
 			o.change("2")
 			w.want("2")
@@ -430,20 +430,19 @@ func TestObserveRenewal(t *testing.T) {
 			maxAge(o, 30)
 			w := o.watch(codes.GET, "oscore", "")
 			w.want("0")
-			down := true
-			o.net.SetFilter(func(netsim.Packet) netsim.Verdict { return netsim.Verdict{Drop: down} })
+			o.net.SetFilter(func(netsim.Packet) netsim.Verdict { return netsim.Verdict{Drop: true} })
 			s := w.next(5 * time.Minute)
 			if !errors.Is(s.err, endpoint.ErrStale) || !errors.Is(s.err, endpoint.ErrTimeout) {
 				t.Fatalf("%+v", s)
 			}
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			if n := len(w.ch); n < 5 || n > 20 {
 				t.Fatalf("%d attempts in two hours", n)
 			}
 			for len(w.ch) > 0 {
 				<-w.ch
 			}
-			down = false
+			o.net.SetFilter(nil)
 			o.set("back")
 			for {
 				if s := w.next(15 * time.Minute); s.err == nil {
@@ -503,9 +502,9 @@ func TestObserveLossyNetwork(t *testing.T) {
 					w.next(3 * time.Minute)
 					for i := range 50 {
 						o.change(fmt.Sprintf("%05d", i+1))
-						time.Sleep(3 * time.Second)
+						pass(3 * time.Second)
 					}
-					time.Sleep(5 * time.Minute) // Max-Age is over by then
+					pass(5 * time.Minute) // Max-Age is over by then
 					last := "00000"
 					for len(w.ch) > 0 {
 						s := <-w.ch

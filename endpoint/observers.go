@@ -91,7 +91,7 @@ type observerPeer struct {
 	rtt         time.Duration // 0: not known
 }
 
-func newObservers(e *Endpoint, first uint32) *observers {
+func newObservers(e *Endpoint) *observers {
 	n := &observers{
 		e:       e,
 		entries: make(map[observerKey]*observer),
@@ -101,7 +101,8 @@ func newObservers(e *Endpoint, first uint32) *observers {
 		groups:  make(map[netip.AddrPort]*leisurePeriod),
 		wake:    make(chan struct{}, e.cfg.Workers),
 	}
-	n.seq.Store(first)
+	// Sixteen in a second, so that the values of the next process are above.
+	n.seq.Store(uint32(e.cfg.Clock.Now().UnixMilli() >> 6))
 	return n
 }
 

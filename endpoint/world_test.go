@@ -75,3 +75,9 @@ const (
 	con = message.Confirmable
 	non = message.NonConfirmable
 )
+
+// pass lets time go by in a bubble, and everything come to rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
