@@ -24,14 +24,14 @@ func TestGidReuse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Run("KO-JRESP-17 the Gid in the Join Response is the Birth Gid", func(t *testing.T) {
+	t.Run("KO-JRESP-17,GO-12.2.1.1.1-1 the Gid in the Join Response is the Birth Gid", func(t *testing.T) {
 		m := w.member("g1", je.Node)
 		if m == nil || m.Birth != 2 || !bytes.Equal(je.Response.Key.Gid, born) || bytes.Equal(born, first.Gid) {
 			t.Fatalf("%+v", m)
 		}
 	})
 	rekey() // 2
-	t.Run("KO-JRESP-17 joining again overwrites it", func(t *testing.T) {
+	t.Run("KO-JRESP-17,GO-12.2.1.1.1-1 joining again overwrites it", func(t *testing.T) {
 		other, jo := w.lamp("other", "g1") // 3, as its join rekeys
 		if m := w.member("g1", jo.Node); m.Birth != 4 {
 			t.Fatal(m.Birth)
@@ -55,7 +55,7 @@ func TestGidReuse(t *testing.T) {
 	})
 	abandoned := w.info("g1").Version
 	rekey() // 1 again: the elder's
-	t.Run("KO-RK-01,KO-RK-02 before a Gid comes back its elder members are evicted", func(t *testing.T) {
+	t.Run("KO-RK-01,KO-RK-02,GO-12.2.1.1.1-2,GO-12.2.1.1-1 before a Gid comes back its elder members are evicted", func(t *testing.T) {
 		g := w.info("g1")
 		if !bytes.Equal(g.Gid, born) || g.Members != 1 || w.member("g1", je.Node) != nil {
 			t.Fatalf("%+v", g)
@@ -72,7 +72,7 @@ func TestGidReuse(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("KO-REM-01 and the Birth Gid is forgotten", func(t *testing.T) {
+	t.Run("KO-REM-01,GO-12.2.1.1.1-1 and the Birth Gid is forgotten", func(t *testing.T) {
 		if err := w.view(func(r reader) error {
 			names, err := r.firstNames(nameBirths(1, 1), 5)
 			if len(names) != 0 {

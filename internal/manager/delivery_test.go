@@ -99,7 +99,7 @@ func TestRetries(t *testing.T) {
 	w.net.wait(t, 2)
 	eventually(t, "b confirmed", func() bool { p := w.pending("g1"); _, waits := p[jb.Node]; return !waits })
 	waitArmed := func() { eventually(t, "next attempt is planned", func() bool { return w.clock.Pending() >= 2 }) }
-	t.Run("KO-RK-05 attempts are repeated with growing waits, and end", func(t *testing.T) {
+	t.Run("KO-RK-05,GO-12.2-4 attempts are repeated with growing waits, and end", func(t *testing.T) {
 		waitArmed()
 		w.clock.Advance(10 * time.Second)
 		w.net.wait(t, 1)

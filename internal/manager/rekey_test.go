@@ -276,7 +276,7 @@ func TestSenderIDs(t *testing.T) {
 			t.Fatalf("%+v", v)
 		}
 	})
-	t.Run("after a pause the group is rekeyed and Sender IDs are free again", func(t *testing.T) {
+	t.Run("GO-12.2.1.2-3 after a pause the group is rekeyed and Sender IDs are free again", func(t *testing.T) {
 		w.clock.Advance(2 * senderIDsPause)
 		_, err := w.NewSenderID(ctx, a.caller, "small", ja.Node)
 		wantKind(t, err, KindNoIndividualKey)
