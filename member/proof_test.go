@@ -85,7 +85,7 @@ func managerSide(t *testing.T, g *Group, pairwiseOnly bool) (*joined, *cose.Priv
 
 func TestManagersProof(t *testing.T) {
 	for name, pairwiseOnly := range map[string]bool{"signature": false, "MAC": true} {
-		t.Run("KO-JRESP-18,KG-JRESP-11 "+name+" that holds", func(t *testing.T) {
+		t.Run("GO-2.1.6-1,KO-JRESP-18,KG-JRESP-11 "+name+" that holds", func(t *testing.T) {
 			g := joiner(t, ace.RoleResponder)
 			j, _ := managerSide(t, g, pairwiseOnly)
 			if err := j.check(t.Context(), g); err != nil {
@@ -101,7 +101,7 @@ func TestManagersProof(t *testing.T) {
 			"of another key":           func(j *joined) { j.resp.KDC.Credential = otherCredential() },
 			"of no key":                func(j *joined) { j.resp.KDC.Credential = []byte{0xa0} },
 		} {
-			t.Run("KG-JRESP-17,KO-JRESP-19 "+name+" "+what, func(t *testing.T) {
+			t.Run("GO-2.1.6-1,KG-JRESP-17,KO-JRESP-19 "+name+" "+what, func(t *testing.T) {
 				g := joiner(t, ace.RoleResponder)
 				j, _ := managerSide(t, g, pairwiseOnly)
 				spoil(j)

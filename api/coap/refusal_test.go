@@ -31,7 +31,7 @@ func TestStrangers(t *testing.T) {
 	s := newSite(t)
 	s.group("g1")
 	d := s.thing("a", grant("g1", responder))
-	t.Run("every resource but authz-info wants OSCORE, and says where tokens are", func(t *testing.T) {
+	t.Run("GO-12.1-3 every resource but authz-info wants OSCORE, and says where tokens are", func(t *testing.T) {
 		for _, path := range []string{"/ace-group", "/ace-group/g1", "/ace-group/g1/creds", "/ace-group/g1/nodes/n1", "/token"} {
 			resp := d.must(nil, codes.GET, path, 0, nil, codes.Unauthorized)
 			h, err := ace.ParseRequestCreationHints(resp.Payload)
