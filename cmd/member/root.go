@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 	fs.StringVar(&a.iface, "interface", "", "network interface `name` for multicast; remembered (default: that of the address)")
 	fs.IntVar(&a.hopLimit, "hop-limit", 1, "hop limit of requests to a group")
 	fs.BoolVarP(&a.verbose, "verbose", "v", false, "log what the device does to standard error")
-	root.AddCommand(a.joinCmd(), a.serveCmd(), a.getCmd(), a.putCmd(), a.statusCmd(), a.leaveCmd())
+	root.AddCommand(a.joinCmd(), a.serveCmd(), a.getCmd(), a.putCmd(), a.statusCmd(), a.leaveCmd(), a.decodeCmd())
 	return root
 }
 

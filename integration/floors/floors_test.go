@@ -35,6 +35,7 @@ var units = map[string]int{
 	"grouposcore":            3,
 	"ace":                    3,
 	"edhoc":                  3,
+	"internal/decode":        4, // for people
 	"endpoint":               4,
 	"internal/manager":       4,
 	"internal/authserver":    4,
