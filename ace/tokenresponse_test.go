@@ -7,6 +7,18 @@ import (
 
 func TestTokenResponse(t *testing.T) {
 	t.Parallel()
+	t.Run("AC-036,AC-046 token_type is there if and only if the token is none with proof of possession", func(t *testing.T) {
+		t.Parallel()
+		p := &TokenResponse{AccessToken: []byte{1}, Bearer: true}
+		wantBytes(t, p.Marshal(), "a3 01 41 01 02 00 1822 01")
+		if got := must(ParseAccessInformation(p.Marshal())); !got.Bearer {
+			t.Fatal(got)
+		}
+		_, err := ParseTokenResponse(p.Marshal())
+		wantErr(t, err, ErrMalformed)
+		p.Bearer = false
+		wantBytes(t, p.Marshal(), "a2 01 41 01 02 00")
+	})
 	t.Run("AC-032,AC-037,AC-048,AC-051,AC-124,AC-130,AO-008,AO-072 the response is a map with token, lifetime and material", func(t *testing.T) {
 		t.Parallel()
 		m := vectorMaterial()

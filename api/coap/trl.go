@@ -83,8 +83,12 @@ const maxTold = 1 << 14
 func (c *listChanges) note(requesters []authserver.Peer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.changed == nil || len(c.changed) >= maxTold {
-		c.changed, c.told = map[authserver.Peer]uint64{}, map[observation]uint64{}
+	if c.changed == nil {
+		c.changed = map[authserver.Peer]uint64{}
+	}
+	if len(c.changed) >= maxTold {
+		clear(c.changed)
+		clear(c.told)
 	}
 	for _, p := range requesters {
 		c.changed[p]++
@@ -96,8 +100,11 @@ func (c *listChanges) note(requesters []authserver.Peer) {
 func (c *listChanges) tell(p authserver.Peer, options []string) (news bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told == nil || len(c.told) >= maxTold {
+	if c.told == nil {
 		c.told = map[observation]uint64{}
+	}
+	if len(c.told) >= maxTold {
+		clear(c.told)
 	}
 	o := observation{p, strings.Join(options, "&")}
 	told, known := c.told[o]

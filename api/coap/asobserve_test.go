@@ -1,0 +1,64 @@
+package coap_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/cohort-iot/cohort/ace"
+	"github.com/cohort-iot/cohort/ace/trl"
+	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/internal/authserver"
+)
+
+func TestObserveList(t *testing.T) {
+	t.Parallel()
+	t.Run("TR-QRY-13 those who observe the list are notified when their part of it changes, and the others are not", func(t *testing.T) {
+		t.Parallel()
+		a := newLoneAS(t)
+		rs, device := a.world()
+		other, err := a.svc.EnrolRS(t.Context(), authserver.RSRequest{Audience: "other", URI: "coap://127.0.0.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash := ace.HashToken(a.tokenOf(a.peer(device.AS)).AccessToken)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		observe := func(e ace.EnrolmentAS) <-chan *trl.Response {
+			p := a.peer(e)
+			p.must(t, codes.Content, codes.GET, "/revoke/trl", nil) // derives the context
+			out := make(chan *trl.Response, 8)
+			go func() {
+				defer close(out)
+				for resp, err := range p.ep.Observe(ctx, endpoint.Request{To: p.to, Code: codes.GET, Path: "/revoke/trl", Security: p.guard}) {
+					if err != nil {
+						return
+					}
+					if r, err := trl.ParseResponse(resp.Payload); err == nil {
+						out <- r
+					}
+				}
+			}()
+			return out
+		}
+		mine, others := observe(rs.AS), observe(other.AS)
+		for _, c := range []<-chan *trl.Response{mine, others} {
+			if r := <-c; r == nil || len(r.Full) != 0 {
+				t.Fatalf("%+v", r)
+			}
+		}
+		if err := a.svc.RevokeToken(t.Context(), hash, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if r := <-mine; r == nil || len(r.Full) != 1 || r.Full[0] != hash {
+			t.Fatalf("%+v", r)
+		}
+		select {
+		case r := <-others:
+			t.Fatalf("notified of what does not concern it: %+v", r)
+		case <-time.After(300 * time.Millisecond):
+		}
+	})
+}
