@@ -329,6 +329,9 @@ func (d *device) crash() {
 	kept := d.mem.Clone()
 	d.stop()
 	d.mem = kept
+	if d.w.net != nil {
+		time.Sleep(time.Second) // what it sent has arrived before it is back
+	}
 }
 
 func (d *device) event(e member.Event) {
