@@ -107,9 +107,10 @@ type observed struct {
 
 	due      time.Time // of the next registration
 	renewed  time.Time
-	failed   int  // registrations in a row
-	starting bool // one waits to be sent
-	waiting  bool // one waits for its answer
+	failed   int       // registrations in a row
+	starting bool      // one waits to be sent
+	held     []arrival // meanwhile
+	waiting  bool      // one waits for its answer
 
 	fetch int // number of the representation that is being fetched
 	stop  context.CancelFunc
@@ -229,7 +230,8 @@ func (o *observation) arrived(a arrival) {
 		return
 	}
 	candidates := o.group
-	if s := o.byAddr[a.from]; s != nil {
+	s := o.byAddr[a.from]
+	if s != nil {
 		candidates = append(append([]*exchange{}, s.attempts...), o.group...)
 	}
 	_, n := coapmsg.FindOSCORE(m.Options)
@@ -237,6 +239,9 @@ func (o *observation) arrived(a arrival) {
 	for _, x := range candidates {
 		if x.opener == nil || n == 0 {
 			// Either both are plain, or openMessage says what this is.
+			if m.Type == message.Acknowledgement && o.hold(s, a) {
+				return
+			}
 			resp, err := e.openMessage(x, m, a)
 			o.opened(x, resp, err, m.Type == message.Acknowledgement)
 			return
@@ -258,12 +263,26 @@ func (o *observation) arrived(a arrival) {
 		}
 		last = err
 	}
-	if last == nil {
+	switch {
+	case last == nil:
 		e.drop(DropUnexpected)
-		return
+	case !o.hold(s, a):
+		e.unopenedResponse(o.x, a, last)
 	}
-	e.unopenedResponse(o.x, a, last)
 }
+
+// hold keeps an arrival that may answer a registration which was sent but is
+// not known here yet.
+func (o *observation) hold(s *observed, a arrival) bool {
+	if s == nil || !s.starting || len(s.held) >= keptArrivals {
+		return false
+	}
+	s.held = append(s.held, a)
+	return true
+}
+
+// keptArrivals is how many arrivals are held for one server.
+const keptArrivals = 4
 
 // opened takes a response that verified under the registration x, or that made
 // openMessage return an error. piggybacked says that a plain one came in the

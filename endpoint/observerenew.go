@@ -41,6 +41,13 @@ func (o *observation) again(s *observed, m message.Message) {
 func (o *observation) register(reg registration) {
 	s := reg.s
 	s.starting, s.waiting = false, reg.err == nil
+	held := s.held
+	s.held = nil
+	defer func() {
+		for _, a := range held {
+			o.arrived(a)
+		}
+	}()
 	if reg.err != nil {
 		o.unanswered(s, reg.err)
 		return

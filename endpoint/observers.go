@@ -129,6 +129,14 @@ func (e *Endpoint) serveObserve(a *ask) {
 	}
 }
 
+// observed is the request as it is observed: an Echo option says nothing of the
+// resource.
+func (a *ask) observed() message.Message {
+	m := a.m
+	m.Options = coapmsg.Without(m.Options, coapmsg.Echo)
+	return m
+}
+
 func (a *ask) observerKey() observerKey {
 	return observerKey{a.f.d.remote(), a.who(), string(a.f.token)}
 }
@@ -137,7 +145,7 @@ func (a *ask) observerKey() observerKey {
 // at once, so that none is lost between the handler and the response.
 func (n *observers) register(a *ask) *observer {
 	ob := &observer{
-		key: a.observerKey(), path: pathOf(a.m.Options), peer: a.peer, o: a.o, req: copyMessage(a.m),
+		key: a.observerKey(), path: pathOf(a.m.Options), peer: a.peer, o: a.o, req: copyMessage(a.observed()),
 		sock: n.e.answerSocket(a.f.d), from: n.e.answerAddr(a.f.d), last: n.e.cfg.Clock.Now(),
 	}
 	if a.f.multicast() {
@@ -220,7 +228,7 @@ func (n *observers) discard(ob *observer, refused bool) {
 func (n *observers) deregister(a *ask) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if ob := n.entries[a.observerKey()]; ob != nil && coapmsg.SameObservation(ob.req, a.m) {
+	if ob := n.entries[a.observerKey()]; ob != nil && coapmsg.SameObservation(ob.req, a.observed()) {
 		n.remove(ob)
 	}
 }
