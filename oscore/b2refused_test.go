@@ -45,3 +45,47 @@ func TestB2ServerRefusesWhatIsNoRequest(t *testing.T) {
 		equal(t, s.Pending(), false)
 	})
 }
+
+func TestB2FirstRunSurvivesTheBeginningOfASecond(t *testing.T) {
+	t.Run("OS-B.2.1-2,OS-B.2-5 R2 of the run begun first is still good", func(t *testing.T) {
+		a, s := b2Pair(t)
+		b := must(NewB2Client(reverse(*s.params), nil))(t)
+		_, resp, x := b2Request1(t, a, s)
+		b2Request1(t, b, s)
+		must(a.Response1(resp, x))(t)
+		req2, _, err := a.Request2(get())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := s.Open(req2); err != nil || o.Context == nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestB2ResponseOneIsUnauthorized(t *testing.T) {
+	t.Run("OS-B.2-3,OS-B.2-4 a verified response 1 with another code does not go on", func(t *testing.T) {
+		c, s := b2Pair(t)
+		req, x, err := c.Request1(get())
+		if err != nil {
+			t.Fatal(err)
+		}
+		id1, first, err := s.first(oscoreOption(t, req))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sx, err := first.UnprotectRequest(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r2 := must(s.issue())(t)
+		p := *s.params
+		p.IDContext = concat(r2, id1)
+		second := must(newContext(p, NewEphemeralSequence(), wrap(r2)))(t)
+		sx.ctx = second
+		_, err = c.Response1(respond(t, second, sx, content("x"), ResponseOptions{KIDContext: true}), x)
+		wantErr(t, err, ErrMalformed)
+		_, _, err = c.Request2(get())
+		wantErr(t, err, ErrExchange)
+	})
+}
