@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,7 @@ type bench struct {
 	ids     byte
 	dropped []*Pending
 	revoked map[TokenHash]bool
+	mu      sync.Mutex
 	seen    []SeenToken
 	iv      byte
 }
@@ -80,7 +82,11 @@ func newBench(t *testing.T, change func(*RSConfig)) *bench {
 		Clock:   b.clock,
 		Rand:    rand.Reader,
 		Revoked: func(h TokenHash) bool { return b.revoked[h] },
-		Seen:    func(v SeenToken) { b.seen = append(b.seen, v) },
+		Seen: func(v SeenToken) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.seen = append(b.seen, v)
+		},
 		Dropped: func(p *Pending) { b.dropped = append(b.dropped, p) },
 	}
 	if change != nil {

@@ -62,3 +62,29 @@ func TestObserveList(t *testing.T) {
 		}
 	})
 }
+
+func TestObservationOfExpired(t *testing.T) {
+	t.Parallel()
+	t.Run("AC-103 a token that expires ends an observation, with 4.01", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.group("g1")
+		d := s.ready("a", "g1", responder)
+		d.join("g1", responder)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		var got []codes.Code
+		for resp, err := range d.ep.Observe(ctx, endpoint.Request{To: s.ep.LocalAddr(), Code: codes.GET, Path: "/ace-group/g1", Security: d.gmProt}) {
+			if err != nil {
+				break
+			}
+			if got = append(got, resp.Code); len(got) == 1 {
+				s.clock.Advance(25 * time.Hour)
+				s.ep.Notify("/ace-group/g1")
+			}
+		}
+		if len(got) != 2 || got[0] != codes.Content || got[1] != codes.Unauthorized {
+			t.Fatal(got)
+		}
+	})
+}
