@@ -53,6 +53,16 @@ func (g *Group) fetchWanted(ctx context.Context) error {
 	return nil
 }
 
+// UpdatePeers asks the Group Manager who the other members are. The device does
+// so by itself when it joins and when it missed a rekeying; a member that joined
+// later is found out when it is heard.
+func (g *Group) UpdatePeers(ctx context.Context) error {
+	if err := g.Err(); err != nil {
+		return err
+	}
+	return g.fetchPeers(ctx)
+}
+
 // fetchPeers gets the credentials of all members that matter to the device:
 // those that answer it and those that ask it.
 func (g *Group) fetchPeers(ctx context.Context) error {
@@ -100,7 +110,8 @@ func (g *Group) fetchCreds(ctx context.Context, f groupcomm.CredsFilter) error {
 		g.recheck()
 		return fmt.Errorf("%w: credentials are of version %d", ErrStaleKey, c.Version)
 	}
-	return g.learn(ctx, c.Peers, cose.FormatCCS)
+	g.learn(ctx, c.Peers, cose.FormatCCS)
+	return nil
 }
 
 // recheck has the version checked at once.

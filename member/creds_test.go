@@ -81,6 +81,31 @@ func TestCredentialsOnDemand(t *testing.T) {
 			}
 		})
 	})
+	t.Run("GO-7.2-2 who the members are can be asked, and where they were is kept", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			sw, l := w.hall(nil, "lamp-1")
+			w.device("lamp-2", responder).join("hall", responder)
+			if _, err := sw.of("hall").FindPeer("lamp-2"); !errors.Is(err, member.ErrUnknownPeer) {
+				t.Errorf("not asked yet: %v", err)
+			}
+			w.check(sw.of("hall").UpdatePeers(t.Context()))
+			p, err := sw.of("hall").FindPeer("lamp-2")
+			w.check(err)
+			if _, err := sw.of("hall").Unicast(t.Context(), p, member.Request{Code: codes.GET, Path: "/light"}); !errors.Is(err, member.ErrUnknownPeer) {
+				t.Errorf("address not known: %v", err)
+			}
+			sw.answers("hall", "lamp-1", "lamp-2")
+			sw.stop()
+			sw.open()
+			p, err = sw.of("hall").FindPeer("lamp-1")
+			w.check(err)
+			if p.Addr != l[0].addr || p.Roles != responder {
+				t.Errorf("%+v", p)
+			}
+			_, err = sw.of("hall").Unicast(t.Context(), p, member.Request{Code: codes.GET, Path: "/light"})
+			w.check(err)
+		})
+	})
 	t.Run("KG-REKEY-24 made-up Sender IDs cost the Group Manager little", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, l := w.hall(nil, "lamp-1")

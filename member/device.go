@@ -113,7 +113,7 @@ func (d *Device) Close() error {
 	err := d.ep.Close()
 	d.wg.Wait()
 	for _, g := range d.Groups() {
-		err = errors.Join(err, g.saveWindows())
+		err = errors.Join(err, g.saveWindows(), g.saveAddrs())
 	}
 	return err
 }

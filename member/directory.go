@@ -28,6 +28,7 @@ type peer struct {
 	cred  *cose.Credential
 	roles ace.Roles
 	addr  netip.AddrPort
+	saved netip.AddrPort // addr as it is stored
 }
 
 // directory knows the credentials of a group's members. It is the
@@ -94,7 +95,7 @@ func (d *directory) put(p *peer) (added, changed bool) {
 	if old != nil {
 		changed = !old.cred.Equal(p.cred)
 		if !changed {
-			p.addr = old.addr
+			p.addr, p.saved = old.addr, old.saved
 		}
 	}
 	d.byID[string(p.id)] = p
@@ -150,6 +151,20 @@ func (d *directory) list() []Peer {
 		l = append(l, p.public())
 	}
 	sort.Slice(l, func(i, j int) bool { return bytes.Compare(l[i].SenderID, l[j].SenderID) < 0 })
+	return l
+}
+
+// moved returns the members whose address is not the stored one, and takes it as
+// stored.
+func (d *directory) moved() (l []peer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.byID {
+		if p.addr.IsValid() && p.addr != p.saved {
+			p.saved = p.addr
+			l = append(l, *p)
+		}
+	}
 	return l
 }
 

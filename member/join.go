@@ -135,9 +135,7 @@ func (g *Group) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.learn(ctx, j.resp.Peers, j.resp.Key.CredentialFormat); err != nil {
-		return err
-	}
+	g.learn(ctx, j.resp.Peers, j.resp.Key.CredentialFormat)
 	g.checked(true)
 	return nil
 }

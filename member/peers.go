@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
@@ -13,6 +14,10 @@ import (
 
 // peersPerEffect keeps one write to the store within its limits.
 const peersPerEffect = 32
+
+// maxStoredPeers bounds the members of a group that are stored, so that the
+// store of a device stays small. Those beyond are asked for again after a start.
+const maxStoredPeers = 2048
 
 // loadPeers reads the members in the store into the directory.
 func (g *Group) loadPeers() error {
@@ -26,15 +31,19 @@ func (g *Group) loadPeers() error {
 			if err != nil {
 				return err
 			}
-			g.dir.put(&peer{id: rec.SenderID, cred: cred, roles: ace.Roles(rec.Roles)})
+			p := &peer{id: rec.SenderID, cred: cred, roles: ace.Roles(rec.Roles)}
+			p.addr, _ = netip.ParseAddrPort(rec.Addr)
+			p.saved = p.addr
+			g.dir.put(p)
 			return nil
 		})
 	})
 }
 
 // learn takes over members as the Group Manager gave them and stores them. One
-// that cannot be used in the group is left out: it will not be heard.
-func (g *Group) learn(ctx context.Context, list groupcomm.Peers, format cose.CredentialFormat) error {
+// that cannot be used in the group is left out: it will not be heard. What
+// cannot be stored is known until the device stops.
+func (g *Group) learn(ctx context.Context, list groupcomm.Peers, format cose.CredentialFormat) {
 	var recs []peerRecord
 	for _, gp := range list {
 		if len(gp.SenderID) > maxSenderID {
@@ -49,10 +58,28 @@ func (g *Group) learn(ctx context.Context, list groupcomm.Peers, format cose.Cre
 		if l := g.using(); changed && l != nil {
 			l.cx.RemoveRecipient(gp.SenderID) // its keys come from the former credential
 		}
-		if added {
-			recs = append(recs, peerRecord{gp.SenderID, gp.Credential, uint64(gp.Roles)})
+		if added && g.dir.len() <= maxStoredPeers {
+			recs = append(recs, peerRecord{SenderID: gp.SenderID, Credential: gp.Credential, Roles: uint64(gp.Roles)})
 		}
 	}
+	if err := g.storePeers(ctx, recs); err != nil {
+		g.d.cfg.Log.Warn("members are not stored", "group", g.name, "err", err)
+	}
+}
+
+// saveAddrs stores where members were heard last, at a clean stop.
+func (g *Group) saveAddrs() error {
+	if g.Err() != nil {
+		return nil
+	}
+	var recs []peerRecord
+	for _, p := range g.dir.moved() {
+		recs = append(recs, peerRecord{SenderID: p.id, Credential: p.cred.Bytes(), Roles: uint64(p.roles), Addr: p.addr.String()})
+	}
+	return g.storePeers(context.Background(), recs[:min(len(recs), maxStoredPeers)])
+}
+
+func (g *Group) storePeers(ctx context.Context, recs []peerRecord) error {
 	for len(recs) > 0 {
 		n := min(len(recs), peersPerEffect)
 		part := recs[:n]

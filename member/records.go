@@ -117,6 +117,7 @@ type peerRecord struct {
 	SenderID   []byte `cbor:"1,keyasint"`
 	Credential []byte `cbor:"2,keyasint"`
 	Roles      uint64 `cbor:"3,keyasint"`
+	Addr       string `cbor:"4,keyasint,omitempty"` // where it was heard last, at the latest clean stop
 }
 
 func encode(v any) ([]byte, error) {

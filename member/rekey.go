@@ -80,10 +80,7 @@ func (g *Group) take(ctx context.Context, m *groupcomm.RekeyMessage) error {
 	if err != nil {
 		return err
 	}
-	if err := g.learn(ctx, m.Peers, k.CredentialFormat); err != nil {
-		// The keys are in use; who joined is found out when they are heard.
-		g.d.cfg.Log.Warn("new members are not stored", "group", g.name, "err", err)
-	}
+	g.learn(ctx, m.Peers, k.CredentialFormat)
 	g.event(EventRekeyed)
 	return nil
 }
