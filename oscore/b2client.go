@@ -83,11 +83,23 @@ func (b *B2Client) Request1(m message.Message) (message.Message, *Exchange, erro
 
 // Response1 verifies response #1, which answers the request of x, and derives
 // the third context. It gives the message back, which is a 4.01.
+//
+// A server that forgot the run meanwhile, because another one was completed or
+// it was restarted, takes request #2 for a request #1 and answers it with a
+// response #1 again (see AnswersB2). That too is verified here; Request2 then
+// goes on with another third context.
 func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.first == nil || x == nil || x.ctx != b.first || !x.client || !coapmsg.IsResponse(m.Code) {
+	id1 := b.id1
+	switch {
+	case x == nil || x.ctx == nil || !x.client || !coapmsg.IsResponse(m.Code):
 		return message.Message{}, fmt.Errorf("%w: response 1", ErrExchange)
+	case x.ctx == b.first:
+	case x.ctx == b.third:
+		id1 = b.third.idContext
+	default:
+		return message.Message{}, fmt.Errorf("%w: response 1 to a request of another run", ErrExchange)
 	}
 	option, err := parse(m)
 	if err != nil {
@@ -108,7 +120,7 @@ func (b *B2Client) Response1(m message.Message, x *Exchange) (message.Message, e
 	if !fitsOption(id3, b.params.SenderID) {
 		return message.Message{}, fmt.Errorf("%w: r2 of %d bytes", ErrTooLong, len(r2))
 	}
-	second, err := b2Context(*b.params, concat(r2, b.id1))
+	second, err := b2Context(*b.params, concat(r2, id1))
 	if err != nil {
 		return message.Message{}, err
 	}

@@ -89,3 +89,37 @@ func TestB2ResponseOneIsUnauthorized(t *testing.T) {
 		wantErr(t, err, ErrExchange)
 	})
 }
+
+func TestB2ServerForgetsTheRun(t *testing.T) {
+	t.Run("OS-B.2-9,OS-B.2-7 request 2 answered with a response 1 begins anew", func(t *testing.T) {
+		c, s := b2Pair(t)
+		_, resp, x := b2Request1(t, c, s)
+		must(c.Response1(resp, x))(t)
+		req2, x2, err := c.Request2(get())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Forget()
+		o, err := s.Open(req2)
+		if err != nil || o.Context != nil {
+			t.Fatal(o, err)
+		}
+		equal(t, AnswersB2(o.Message), true)
+		_, _, err = c.Response2(o.Message, x2)
+		wantErr(t, err, ErrDecryption)
+		must(c.Response1(o.Message, x2))(t)
+		_, err = c.Response1(o.Message, x2) // its exchange is of a context that is gone
+		wantErr(t, err, ErrExchange)
+		again, x3, err := c.Request2(get())
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, len(oscoreOption(t, again).KIDContext), len(oscoreOption(t, req2).KIDContext))
+		if o, err = s.Open(again); err != nil || o.Context == nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Response2(respond(t, o.Context, o.Exchange, content("x"), ResponseOptions{}), x3); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

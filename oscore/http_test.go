@@ -47,7 +47,7 @@ func TestRequestToHTTP(t *testing.T) {
 	none := oscoreRequest()
 	none.Options = nil
 	for name, m := range map[string]message.Message{
-		"a response":                 {Code: codes.Changed},
+		"a response":                 edit(t, oscoreRequest(), func(m *message.Message) { m.Code = codes.Changed }),
 		"no OSCORE option":           none,
 		"two OSCORE options":         oscoreRequest(option(coapmsg.OSCORE, "")),
 		"no payload":                 edit(t, oscoreRequest(), func(m *message.Message) { m.Payload = nil }),
@@ -138,7 +138,7 @@ func TestResponseHTTP(t *testing.T) {
 		wantErr(t, err, ErrNotProtected)
 	})
 	t.Run("no OSCORE response", func(t *testing.T) {
-		for _, m := range []message.Message{get(), content("x")} {
+		for _, m := range []message.Message{oscoreRequest(), content("x")} {
 			_, err := ResponseToHTTP(m)
 			wantErr(t, err, ErrHTTP)
 		}
