@@ -24,6 +24,7 @@ func suites() []suite {
 		{"pairwise", pairwiseSuite},
 		{"group", groupSuite},
 		{"memory", memorySuite},
+		{"served", servedSuite},
 	}
 }
 
