@@ -3,6 +3,8 @@
 // nothing that the domain decides.
 //
 //	POST        /token                       AS: access tokens (OSCORE from the enrolment)
+//	POST        /introspect                  AS: what is known of a token, for resource servers
+//	GET         /revoke/trl                  AS: tokens that were revoked; can be observed
 //	POST        /authz-info                  GM: token to association (plain), update of rights (OSCORE)
 //	FETCH       /ace-group                   which groups have these Gids
 //	POST GET    /ace-group/G                 join; keying material
