@@ -31,7 +31,7 @@ func (a *app) device(ctx context.Context, resources *endpoint.Mux, adjust func(*
 	if err != nil {
 		return err
 	}
-	listen, iface, err := a.address(ctx, store, enrolment)
+	listen, iface, err := a.address(store, enrolment)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -45,7 +45,10 @@ func (a *app) device(ctx context.Context, resources *endpoint.Mux, adjust func(*
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
-	return errors.Join(f(ctx, d), d.Close(), store.Close())
+	if err = remember(ctx, store, listen, iface); err == nil {
+		err = f(ctx, d)
+	}
+	return errors.Join(err, d.Close(), store.Close())
 }
 
 func (a *app) readEnrolment() (*ace.Enrolment, error) {
@@ -102,7 +105,7 @@ func settingsName() keystore.Name { return keystore.Key("command") }
 
 // address returns where the device listens: what the command line says, else
 // what it said before, else the address from which the Group Manager is reached.
-func (a *app) address(ctx context.Context, s *keystore.Store, e *ace.Enrolment) (netip.AddrPort, string, error) {
+func (a *app) address(s *keystore.Store, e *ace.Enrolment) (netip.AddrPort, string, error) {
 	listen, iface := a.listen, a.iface
 	var stored []byte
 	err := s.View(func(r keystore.Reader) (err error) {
@@ -128,16 +131,22 @@ func (a *app) address(ctx context.Context, s *keystore.Store, e *ace.Enrolment) 
 	if err != nil {
 		return netip.AddrPort{}, "", cli.Fail(cli.ExitUsage, "as 192.0.2.7:5683 or [2001:db8::7]:0", "--listen %q is no address and port", listen)
 	}
-	if addr.Port() == 0 {
-		if addr, err = freePort(addr); err != nil {
-			return netip.AddrPort{}, "", err
-		}
-	}
-	now := addr.String() + " " + iface
-	if now != string(stored) {
-		err = s.Update(ctx, func(tx *keystore.Tx) error { return tx.Put(settingsName(), []byte(now)) })
+	if addr.Port() == 0 && !addr.Addr().IsUnspecified() {
+		addr, err = freePort(addr)
 	}
 	return addr, iface, err
+}
+
+// remember stores where the device listened, once it could.
+func remember(ctx context.Context, s *keystore.Store, listen netip.AddrPort, iface string) error {
+	now := listen.String() + " " + iface
+	return s.Update(ctx, func(tx *keystore.Tx) error {
+		old, err := tx.Get(settingsName())
+		if err == nil && string(old) == now || err != nil && !errors.Is(err, keystore.ErrNotFound) {
+			return err
+		}
+		return tx.Put(settingsName(), []byte(now))
+	})
 }
 
 // freePort picks a port once, since the Group Manager is told where the device

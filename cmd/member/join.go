@@ -17,10 +17,12 @@ type joinFlags struct {
 	group, roles, address string
 }
 
-func (j *joinFlags) add(fs *pflag.FlagSet) {
+func (j *joinFlags) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
 	fs.StringVarP(&j.group, "group", "g", "", "`name` of the group")
-	fs.StringVar(&j.roles, "roles", "requester,responder", "`roles`: requester, responder, both, or monitor")
+	fs.StringVar(&j.roles, "roles", "requester,responder", "`roles`: requester, responder, both with a comma between, or monitor")
 	fs.StringVar(&j.address, "address", "", "multicast `address:port` of the group")
+	cli.Complete(cmd, "roles", "requester", "responder", "requester,responder", "monitor")
 }
 
 func (j *joinFlags) options() (member.JoinOptions, error) {
@@ -58,7 +60,7 @@ func (a *app) joinCmd() *cobra.Command {
 			return a.showStatus(d, []*member.Group{g})
 		})
 	})
-	j.add(cmd.Flags())
+	j.add(cmd)
 	a.format.Flag(cmd)
 	return cmd
 }

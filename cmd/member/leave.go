@@ -14,6 +14,9 @@ import (
 func (a *app) leaveCmd() *cobra.Command {
 	var group string
 	cmd := cli.Verb("leave", "Leave a group and delete its keys", func(ctx context.Context, _ []string, _ *pflag.FlagSet) error {
+		if group == "" {
+			return cli.Fail(cli.ExitUsage, "give --group NAME", "no group named")
+		}
 		return a.device(ctx, nil, nil, func(ctx context.Context, d *member.Device) error {
 			g, err := d.Group(group)
 			if err != nil {

@@ -67,7 +67,11 @@ func (a *app) root() *cobra.Command {
 	fs.StringVar(&a.iface, "interface", "", "network interface `name` for multicast; remembered (default: that of the address)")
 	fs.IntVar(&a.hopLimit, "hop-limit", 1, "hop limit of requests to a group")
 	fs.BoolVarP(&a.verbose, "verbose", "v", false, "log what the device does to standard error")
-	root.AddCommand(a.joinCmd(), a.serveCmd(), a.getCmd(), a.putCmd(), a.statusCmd(), a.leaveCmd(), a.decodeCmd())
+	if err := errors.Join(root.MarkPersistentFlagFilename("enrolment", "json"), root.MarkPersistentFlagDirname("state")); err != nil {
+		panic(err) // a flag that does not exist
+	}
+	root.AddCommand(a.joinCmd(), a.serveCmd(), a.statusCmd(), a.leaveCmd(), a.decodeCmd())
+	root.AddCommand(a.askCmds()...)
 	return root
 }
 
@@ -90,12 +94,22 @@ func classify(err error) (code int, hint string) {
 		return exitStale, "the operator has not activated the group"
 	case errors.Is(err, member.ErrStaleKey):
 		return exitStale, "the Group Manager has newer keys and could not be reached for them"
+	case errors.Is(err, member.ErrEvicted):
+		return exitNoMember, "if the device is still authorised it may join again: member join --group NAME"
 	case errors.Is(err, member.ErrNotMember):
 		return exitNoMember, "join the group first: member join --group NAME"
 	case errors.Is(err, member.ErrUnknownPeer):
 		return exitNoMember, "member status lists the peers that are known; a request to the group finds out their addresses"
+	case errors.Is(err, member.ErrRole):
+		return cli.ExitUsage, "leave the group and join it with --roles that include what the device is to do"
 	case errors.Is(err, keystore.ErrHeld):
 		return cli.ExitFailed, "stop the other process, or use another device for this"
+	case errors.Is(err, keystore.ErrWrongKey):
+		return cli.ExitUsage, "the state belongs to another enrolment: bring that back, or name another directory with --state and join anew"
+	case errors.Is(err, keystore.ErrCorrupt):
+		return cli.ExitFailed, "remove the state directory and join anew; copies of it must not be used"
+	case errors.Is(err, keystore.ErrInsecure):
+		return cli.ExitUsage, "chmod 700 the state directory and chmod 600 what is in it"
 	case errors.Is(err, member.ErrConfig), errors.Is(err, member.ErrAlreadyMember):
 		return cli.ExitUsage, ""
 	case errors.Is(err, endpoint.ErrTimeout), errors.Is(err, endpoint.ErrNoResponse), errors.Is(err, context.DeadlineExceeded):

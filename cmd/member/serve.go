@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,6 +19,7 @@ func (a *app) serveCmd() *cobra.Command {
 	var j joinFlags
 	var list []string
 	var pairwise bool
+	var leisure time.Duration
 	cmd := cli.Verb("serve", "Answer the groups' requests until interrupted", func(ctx context.Context, _ []string, _ *pflag.FlagSet) error {
 		lines := &lineWriter{a: a}
 		m, err := resources(list, func(path string, from endpoint.Peer, value []byte) {
@@ -27,9 +29,13 @@ func (a *app) serveCmd() *cobra.Command {
 			return err
 		}
 		return a.device(ctx, m, func(c *member.Config) {
-			c.PairwiseAnswers = pairwise
+			c.PairwiseAnswers, c.Leisure = pairwise, leisure
 			c.OnEvent = func(e member.Event) {
-				if e.Group != "" {
+				switch {
+				case e.Group == "":
+				case e.SenderID == nil:
+					lines.printf("group %s: %s, version %d", e.Group, e.Kind, e.Version)
+				default:
 					lines.printf("group %s: %s, version %d, sender id %x", e.Group, e.Kind, e.Version, e.SenderID)
 				}
 			}
@@ -47,10 +53,11 @@ func (a *app) serveCmd() *cobra.Command {
 			return serveUntil(ctx, groups)
 		})
 	})
+	j.add(cmd)
 	fs := cmd.Flags()
-	j.add(fs)
 	fs.StringArrayVarP(&list, "resource", "r", []string{"/light=off"}, "`PATH=TEXT` of a resource with its first value; may be repeated")
 	fs.BoolVar(&pairwise, "pairwise-answers", false, "answer in pairwise mode where the group has it")
+	fs.DurationVar(&leisure, "leisure", endpoint.DefaultLeisure, "time over which answers to group requests are spread")
 	return cmd
 }
 
@@ -67,6 +74,10 @@ func (a *app) ensureJoined(ctx context.Context, d *member.Device, j *joinFlags) 
 	return err
 }
 
+// lastWords is how long a device that was put out of its last group stays, so
+// that the answer to the notice of that leaves.
+const lastWords = 250 * time.Millisecond
+
 // serveUntil waits for the interrupt, or until the device is in no group any
 // more.
 func serveUntil(ctx context.Context, groups []*member.Group) error {
@@ -76,6 +87,10 @@ func serveUntil(ctx context.Context, groups []*member.Group) error {
 			return nil
 		case <-g.Done():
 		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(lastWords):
 	}
 	var last error
 	for _, g := range groups {

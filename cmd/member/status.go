@@ -21,6 +21,7 @@ type groupStatus struct {
 	Version  uint64     `json:"version"`
 	Expires  time.Time  `json:"expires"`
 	Stale    bool       `json:"stale"`
+	Inactive bool       `json:"inactive"`
 	Node     string     `json:"node"`
 	Address  string     `json:"address,omitempty"`
 	Peers    []peerInfo `json:"peers"`
@@ -56,7 +57,7 @@ func (a *app) showStatus(d *member.Device, groups []*member.Group) error {
 		st := g.Status()
 		gs := groupStatus{
 			Group: st.Group, Roles: st.Roles.String(), SenderID: hex.EncodeToString(st.SenderID), Gid: hex.EncodeToString(st.Gid),
-			Version: st.Version, Expires: st.Expires, Stale: st.Stale, Node: st.Node, Peers: []peerInfo{},
+			Version: st.Version, Expires: st.Expires, Stale: st.Stale, Inactive: st.Inactive, Node: st.Node, Peers: []peerInfo{},
 		}
 		if st.Address.IsValid() {
 			gs.Address = st.Address.String()
@@ -70,8 +71,11 @@ func (a *app) showStatus(d *member.Device, groups []*member.Group) error {
 		t.Row("DEVICE", "GROUP", "ROLES", "SENDER ID", "GID", "VERSION", "EXPIRES", "PEERS")
 		for _, g := range s.Groups {
 			version := any(g.Version)
-			if g.Stale {
+			switch {
+			case g.Stale:
 				version = "outdated"
+			case g.Inactive:
+				version = "inactive"
 			}
 			t.Row(s.Device, g.Group, g.Roles, g.SenderID, g.Gid, version, g.Expires, len(g.Peers))
 		}

@@ -20,6 +20,7 @@ type Output struct {
 // Flag adds the flag that chooses the format.
 func (o *Output) Flag(c *cobra.Command) {
 	c.Flags().StringVarP(&o.Format, "output", "o", "table", "output `format`: table or json")
+	Complete(c, "output", "table", "json")
 }
 
 // Check refuses an unknown format.
