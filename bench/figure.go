@@ -36,15 +36,15 @@ func shown(name string, value, floor float64, unit string) figure {
 	return figure{name, value, unit, &floor, &ratio, "none", true}
 }
 
-// atLeastTimes is a figure whose goal is a ratio to its floor that is to be
+// reachTimes is a figure whose goal is a ratio to its floor that is to be
 // reached.
-func atLeastTimes(name string, value, floor float64, unit string, limit float64) figure {
+func reachTimes(name string, value, floor float64, unit string, limit float64) figure {
 	ratio := value / floor
 	return figure{name, value, unit, &floor, &ratio, fmt.Sprintf("≥ %g × floor", limit), ratio >= limit}
 }
 
-// atLeast is a figure whose goal is a value to be reached, shown beside a floor.
-func atLeast(name string, value, floor float64, unit string, limit float64) figure {
+// reach is a figure whose goal is a value to be reached, shown beside a floor.
+func reach(name string, value, floor float64, unit string, limit float64) figure {
 	ratio := value / floor
 	return figure{name, value, unit, &floor, &ratio, fmt.Sprintf("≥ %g %s", limit, unit), value >= limit}
 }
