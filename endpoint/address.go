@@ -139,11 +139,21 @@ func (e *Endpoint) allowance(f *inflight) int {
 	return e.cfg.Amplification*(len(f.d.data)+below) - below
 }
 
-// amplifies says whether an answer would be longer than the allowance while the
-// peer's address is not validated.
-func (e *Endpoint) amplifies(a *ask, resp message.Message) bool {
-	return e.limited(a) && e.answerSize(a, resp) > e.allowance(a.f) &&
-		!e.addresses.reached(a.who(), a.f.d.from, e.cfg.Clock.Now())
+// amplifies says whether an answer, with no more payload than a block has, would
+// be longer than the allowance while the peer's address is not validated.
+func (e *Endpoint) amplifies(a *ask, resp message.Message, szx uint8) bool {
+	if !e.limited(a) {
+		return false
+	}
+	if a.has.block2 {
+		szx = min(szx, a.block2.szx)
+	}
+	n := 0
+	if len(resp.Payload) > 16<<szx || a.has.block1 || a.has.block2 {
+		n = blockOptionsSize
+	}
+	resp.Payload = resp.Payload[:min(len(resp.Payload), 16<<szx)]
+	return n+e.answerSize(a, resp) > e.allowance(a.f) && !e.addresses.reached(a.who(), a.f.d.from, e.cfg.Clock.Now())
 }
 
 // limited says whether the length of answers to this request has a limit at

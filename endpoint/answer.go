@@ -22,7 +22,7 @@ func (e *Endpoint) answer(f *inflight, req message.Message, o *Opened, resp mess
 }
 
 func (e *Endpoint) answerWith(f *inflight, req message.Message, o *Opened, resp message.Message, present bool, how kept, po ProtectOptions) {
-	if !present || e.suppressed(f, req, resp.Code) {
+	if !present || e.suppressed(f, req, o, resp.Code) {
 		e.finishSilently(f, how)
 		return
 	}
@@ -40,9 +40,10 @@ func (e *Endpoint) answerWith(f *inflight, req message.Message, o *Opened, resp 
 
 // suppressed says whether a response stays unsent: errors to a group
 // (draft-ietf-core-groupcomm-bis, Section 3.1.2) and what the client does not
-// want (RFC 7967). No-Response never makes an endpoint say more.
-func (e *Endpoint) suppressed(f *inflight, req message.Message, code codes.Code) bool {
-	if f.multicast() && !coapmsg.IsSuccess(code) {
+// want (RFC 7967). No-Response makes an endpoint say more only where
+// ErrorsToGroups lets it.
+func (e *Endpoint) suppressed(f *inflight, req message.Message, o *Opened, code codes.Code) bool {
+	if f.multicast() && !coapmsg.IsSuccess(code) && !(f.toGroups && o != nil && asksFor(req.Options, code)) {
 		e.drop(DropMulticastError)
 		return true
 	}

@@ -95,7 +95,9 @@ func (e *Endpoint) serveAsk(a *ask) {
 	}
 	m := a.m
 	m.Options = handlerOptions(a.has, m.Options)
-	resp, ok := e.handle(m, a.peer, false)
+	var resp message.Message
+	var ok bool
+	resp, ok, a.f.toGroups = e.handle(m, a.peer, false)
 	e.reply(a, resp, ok)
 }
 
@@ -173,7 +175,7 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 	if n := a.f.d.sock.maxPayload(); n > 0 {
 		szx = min(szx, szxFor(n))
 	}
-	if first := e.firstBlock(a, resp, szx); e.amplifies(a, first) {
+	if e.amplifies(a, resp, szx) {
 		if isSafe(a.m.Code) {
 			e.observers.discard(a.observer, false)
 			e.challenge(a)
@@ -202,15 +204,6 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 	} else {
 		e.observers.discard(a.observer, true)
 	}
-}
-
-// firstBlock is the response with no more payload than a block has.
-func (e *Endpoint) firstBlock(a *ask, resp message.Message, szx uint8) message.Message {
-	if a.has.block2 {
-		szx = min(szx, a.block2.szx)
-	}
-	resp.Payload = resp.Payload[:min(len(resp.Payload), 16<<szx)]
-	return resp
 }
 
 // keeping says how a request is remembered for its copies.

@@ -324,7 +324,11 @@ func (e *Endpoint) openMessage(x *exchange, m message.Message, a arrival) (*Resp
 	case x.opener != nil && n == 0:
 		return nil, e.unprotectedResponse(x, m, a)
 	case x.opener != nil:
+		var hint *UnprotectedError
 		if m, peer, err = x.opener.OpenResponse(m, a.at); errors.Is(err, ErrAgain) {
+			return nil, err
+		} else if errors.As(err, &hint) && !x.multi {
+			hint.From = a.from
 			return nil, err
 		} else if err != nil {
 			e.unopenedResponse(x, a, err)

@@ -118,6 +118,8 @@ type scene struct {
 	meters []*endpoint.Counters
 	mine   *endpoint.Counters
 	gauges []*gauge // at /gauge of each lamp
+
+	handlers []*endpoint.Mux // of the lamps
 }
 
 func lampAddr(i int) netip.AddrPort {
@@ -141,7 +143,7 @@ func newScene(t *testing.T, cfg endpoint.Config, opts endpoint.GroupOptions, cha
 		c.Network, c.Unicast, c.Groups = s.net, lampAddr(i), []endpoint.MulticastGroup{{Addr: groupAddr}}
 		h, g2 := lampHandler(id), &gauge{state: id + " 0"}
 		h.Handle("/gauge", endpoint.AcceptGroup|endpoint.AcceptPairwise|endpoint.AcceptPlain, endpoint.Observable(g2))
-		s.gauges = append(s.gauges, g2)
+		s.gauges, s.handlers = append(s.gauges, g2), append(s.handlers, h)
 		c.Handler, c.Openers, c.Meter = h, []endpoint.RequestOpener{ctxs}, meter
 		s.lamps, s.groups, s.meters = append(s.lamps, start(t, c)), append(s.groups, g), append(s.meters, meter)
 	}

@@ -36,7 +36,7 @@ func TestGroupRequest(t *testing.T) {
 			}
 		})
 	})
-	t.Run("GC-3.6-2 answers are spread over the leisure", func(t *testing.T) {
+	t.Run("GC-3.6-2,GC-3.6-1 answers are spread over the leisure", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, endpoint.Config{Leisure: 10 * time.Second}, endpoint.GroupOptions{}, nil)
 			sent := time.Now()
@@ -135,7 +135,7 @@ func TestGroupRequest(t *testing.T) {
 			}
 		})
 	})
-	t.Run("GC-3.6-6 one request is outstanding to a group, NSTART 1, until somebody answers", func(t *testing.T) {
+	t.Run("GC-3.6-6,GC-3.6-1 one request is outstanding to a group, NSTART 1, until somebody answers", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScene(t, endpoint.Config{}, endpoint.GroupOptions{}, nil)
 			tp := record(s.net, nil)
@@ -267,7 +267,7 @@ func TestGroupRefuses(t *testing.T) {
 			}
 		})
 	})
-	t.Run("GC-4-1,GC-6.3-1 an unprotected group request is dropped unless that is allowed", func(t *testing.T) {
+	t.Run("GC-4-1,GC-4-2,GC-6.1-1,GC-6.3-1 an unprotected group request is dropped unless that is allowed", func(t *testing.T) {
 		for _, allowed := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(t, endpoint.Config{InsecurePlainMulticast: allowed}, endpoint.GroupOptions{}, nil)

@@ -11,11 +11,12 @@ import (
 	"github.com/plgd-dev/go-coap/v3/mux"
 )
 
-// handle runs the handler for a request. present is false if it set no
+// handle runs the handler for a request. toGroups says that its errors may be
+// sent in answer to group requests. present is false if it set no
 // response; notifying says that it runs for a notification. A panic becomes 5.00, as one resource must not end the others.
-func (e *Endpoint) handle(m message.Message, p Peer, notifying bool) (resp message.Message, present bool) {
+func (e *Endpoint) handle(m message.Message, p Peer, notifying bool) (resp message.Message, present, toGroups bool) {
 	if e.cfg.Handler == nil {
-		return message.Message{Code: codes.NotFound}, true
+		return message.Message{Code: codes.NotFound}, true, false
 	}
 	c := &call{}
 	c.ctx = requestContext{Context: e.ctx, peer: p, notifying: notifying}
@@ -35,9 +36,9 @@ func (e *Endpoint) handle(m message.Message, p Peer, notifying bool) (resp messa
 	resp, err := c.w.response()
 	if err != nil {
 		e.cfg.Log.Error("response body cannot be read", "error", err)
-		return message.Message{Code: codes.InternalServerError}, true
+		return message.Message{Code: codes.InternalServerError}, true, false
 	}
-	return resp, resp.Code != codes.Empty
+	return resp, resp.Code != codes.Empty, c.w.toGroups
 }
 
 // call is what one request needs, in one piece of memory.
@@ -54,6 +55,8 @@ type responseWriter struct {
 	ctx  *requestContext
 	resp *pool.Message
 	conn *conn
+
+	toGroups bool // see ErrorsToGroups
 }
 
 // SetResponse sets code, options and body. The content format is not used

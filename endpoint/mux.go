@@ -38,7 +38,8 @@ type Mux struct {
 	// NotFound serves requests to unknown paths. Default: 4.04.
 	NotFound mux.Handler
 
-	root node
+	root  node
+	links []Link // see Describe
 }
 
 type node struct {

@@ -161,7 +161,7 @@ func (n *observers) run(ob *observer) {
 func (n *observers) again(ob *observer) (note Notification, present bool) {
 	req := ob.req
 	req.Options = handlerOptions(survey(req.Options), req.Options)
-	resp, present := n.e.handle(req, ob.peer, true)
+	resp, present, _ := n.e.handle(req, ob.peer, true)
 	resp = revalidated(ob.req, resp)
 	return Notification{
 		Code: resp.Code, Options: resp.Options, Payload: resp.Payload,

@@ -67,7 +67,7 @@ func TestManyPeers(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	t.Run("GC-3.1.5-1,GC-3.1.5-3 tokens are long, random and not used again", func(t *testing.T) {
+	t.Run("GC-3.1.5-1,GC-3.1.5-3,GC-3.1.5-4 tokens are long, random and not used again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := netsim.New(netsim.Config{})
 			server := listenRaw(t, n, serverAddr)

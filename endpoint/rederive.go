@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -135,8 +136,13 @@ func (o *b2Opener) OpenResponse(m message.Message, _ time.Time) (message.Message
 		o.p.mu.Unlock()
 		return m, Peer{}, ErrAgain
 	}
-	m, ctx, err := o.p.client.Response2(m, o.x)
+	in, ctx, err := o.p.client.Response2(m, o.x)
 	if err != nil {
+		if oscore.AnswersB2(m) {
+			// The server has forgotten the run, so it seems: the caller had
+			// better begin another one than wait.
+			err = &UnprotectedError{Code: codes.Unauthorized, Diagnostic: "the derivation began anew"}
+		}
 		return m, Peer{}, err
 	}
 	o.p.mu.Lock()
@@ -146,5 +152,5 @@ func (o *b2Opener) OpenResponse(m message.Message, _ time.Time) (message.Message
 	if first && o.p.established != nil {
 		o.p.established(ctx)
 	}
-	return m, oscorePeer(ctx, nil), nil
+	return in, oscorePeer(ctx, nil), nil
 }

@@ -72,8 +72,9 @@ type Protector interface {
 //
 // The error is a *MissingCredential if the sender's credential has to be
 // fetched, ErrAgain if the response only served the security context and the
-// request is to be protected and sent once more; after any other the response
-// is dropped. If the opener has a method Close it is called at the end.
+// request is to be protected and sent once more, an *UnprotectedError if what is
+// seen without verification says that no response will come; after any other the
+// response is dropped. If the opener has a method Close it is called at the end.
 type ResponseOpener interface {
 	OpenResponse(m message.Message, at time.Time) (message.Message, Peer, error)
 }

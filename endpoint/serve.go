@@ -18,8 +18,10 @@ type inflight struct {
 	mid   uint16
 	con   bool
 	token message.Token
-	outer *outer  // nil if the request has no Outer Block options
-	wait  waiting // of the ACK queue
+	outer *outer // nil if the request has no Outer Block options
+
+	toGroups bool    // errors are sent although the request came to a group
+	wait     waiting // of the ACK queue
 
 	mu       sync.Mutex
 	acked    bool // an empty ACK went out: the answer comes separately
