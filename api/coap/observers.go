@@ -63,7 +63,7 @@ func (s *Sessions) end(path string, id groupcomm.ErrorID) {
 }
 
 // sequenceLow reserves sequence numbers for notifications, which take one each,
-// beside the worker that needs them next.
+// and challenges, beside the worker that needs them next.
 func (s *Sessions) sequenceLow(seq *oscore.Sequence) {
 	ses := s.bySequence(seq)
 	if ses == nil || !ses.reserving.CompareAndSwap(false, true) {

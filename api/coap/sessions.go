@@ -154,6 +154,9 @@ func (s *Sessions) addPending(p *ace.Pending, life time.Duration, confirm func()
 		if err != nil {
 			return err
 		}
+		if err := ses.ctx.Sequence().Reserve(context.Background(), reserved{}, manager.FirstSequences); err != nil {
+			return err
+		}
 		s.confirmed(p, ses, assoc, client)
 		for _, old := range superseded {
 			s.Drop(old)
@@ -252,6 +255,12 @@ func (s *Sessions) extend(association uint64, expires time.Time) {
 		ses.expires.Store(expires.Unix())
 	}
 }
+
+// reserved is the store of sequence numbers that are reserved already.
+type reserved struct{}
+
+// Reserve implements oscore.SequenceStore.
+func (reserved) Reserve(context.Context, uint64) error { return nil }
 
 // reserveBlock is how many sequence numbers are reserved at once: one rekeying
 // message takes one, so a block lasts long and little is lost with it.

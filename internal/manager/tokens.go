@@ -22,6 +22,10 @@ func identityText(t *ace.Token) string {
 	return "client\x00" + t.Issuer + "\x00" + t.Client
 }
 
+// FirstSequences is how many sequence numbers of the Group Manager are reserved
+// under a new association when it is stored: those from 0 to below it.
+const FirstSequences = 32
+
 // Confirm implements ace.TokenStore: it stores a token and the association that
 // its first verified request has confirmed, in one transaction. An older
 // association of the same token ends; other tokens of the client stay, up to a
@@ -75,6 +79,9 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		}
 		t.audit(AuditEvent{Event: "association.confirmed", Client: cl.label()})
 		if err := t.put(nameAssociation(a.Number), newAssociation(a.Number, cl.Number, a.Params)); err != nil {
+			return err
+		}
+		if err := t.tx.ReserveSequence(nameAssociationSeq(a.Number), FirstSequences); err != nil {
 			return err
 		}
 		if err := t.putCounters(c); err != nil {
