@@ -43,6 +43,8 @@ func TestRequestToHTTP(t *testing.T) {
 	t.Run("scheme, host and port apart", func(t *testing.T) {
 		r := must(RequestToHTTP(oscoreRequest(option(message.URIHost, "h"), option(message.URIPort, "\x16\x33"), option(message.ProxyScheme, "coap"))))(t)
 		equal(t, r.URI, "coap://h:5683/")
+		r = must(RequestToHTTP(oscoreRequest(option(message.URIHost, "h"), option(message.ProxyScheme, "coap"))))(t)
+		equal(t, r.URI, "coap://h/")
 	})
 	none := oscoreRequest()
 	none.Options = nil
@@ -76,6 +78,11 @@ func TestRequestFromHTTP(t *testing.T) {
 	t.Run("OS-11.3-1 AA is an empty option", func(t *testing.T) {
 		m := must(RequestFromHTTP(HTTPRequest{Method: "POST", URI: "/", Header: field("AA"), Body: []byte("body")}))(t)
 		equal(t, m.Options, message.Options{{ID: coapmsg.OSCORE, Value: []byte{}}})
+	})
+	t.Run("OS-11.1-2 other fields of the hop do not matter", func(t *testing.T) {
+		header := field("CSU")
+		header["Connection"], header["User-Agent"] = []string{"keep-alive, x-oscore"}, []string{"x"}
+		must(RequestFromHTTP(HTTPRequest{Method: "POST", URI: "/", Header: header, Body: []byte("body")}))(t)
 	})
 	t.Run("OS-11.3-2 neither Content-Format nor 10001", func(t *testing.T) {
 		m := must(RequestFromHTTP(HTTPRequest{Method: "POST", URI: "/", Header: field("CSU"), Body: []byte("body")}))(t)
