@@ -1,6 +1,6 @@
-// Package endpoint is a CoAP endpoint over UDP, client and server, unicast and
-// multicast (RFC 7252, draft-ietf-core-groupcomm-bis), made for OSCORE and
-// Group OSCORE.
+// Package endpoint is a CoAP endpoint, client and server, over UDP, unicast and
+// multicast (RFC 7252, draft-ietf-core-groupcomm-bis), over TCP (RFC 8323) and
+// over DTLS with pre-shared keys, made for OSCORE and Group OSCORE.
 //
 // # Serving
 //
@@ -44,5 +44,12 @@
 // strangers but what Config bounds, and starts no goroutine for them. What it
 // drops silently it counts: see [Meter].
 //
-// Block-wise transfers, Observe and other transports than UDP are not offered.
+// # Transports
+//
+// [Config].TCP and [Config].DTLS say where connections and sessions are accepted
+// and with which keys. [Request].Via says how a request travels, and
+// [Request.SetURI] takes it from a URI such as "coap+tcp://192.0.2.7/light".
+// Connections and sessions are opened when they are needed and shared. To
+// handlers all is alike; [Peer].Via and [Peer].Identity tell the difference, and
+// [AcceptDTLS] makes a resource want it.
 package endpoint
