@@ -25,10 +25,16 @@ func suites() []suite {
 		{"group", groupSuite},
 		{"memory", memorySuite},
 		{"served", servedSuite},
+		{"manager", managerSuite},
 	}
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if ran, code := benchDevices(); ran {
+		os.Exit(code)
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 func run(args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
