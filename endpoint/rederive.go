@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
-	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -139,9 +138,10 @@ func (o *b2Opener) OpenResponse(m message.Message, _ time.Time) (message.Message
 	in, ctx, err := o.p.client.Response2(m, o.x)
 	if err != nil {
 		if oscore.AnswersB2(m) {
-			// The server has forgotten the run, so it seems: the caller had
-			// better begin another one than wait.
-			err = &UnprotectedError{Code: codes.Unauthorized, Diagnostic: "the derivation began anew"}
+			// The server has forgotten the run and begins another one.
+			if _, again := o.p.client.Response1(m, o.x); again == nil {
+				return m, Peer{}, ErrAgain
+			}
 		}
 		return m, Peer{}, err
 	}
