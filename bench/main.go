@@ -26,6 +26,7 @@ func suites() []suite {
 		{"memory", memorySuite},
 		{"served", servedSuite},
 		{"manager", managerSuite},
+		{"ace", aceSuite},
 	}
 }
 
