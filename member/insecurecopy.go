@@ -21,7 +21,7 @@ type CopiedMaterial struct {
 	Context     *grouposcore.Context
 	Params      grouposcore.Params
 	Identity    grouposcore.Identity
-	Credentials grouposcore.CredentialSource
+	Credentials *grouposcore.StaticCredentials
 }
 
 // InsecureCopy returns the keys the device has now, as a thief would have them

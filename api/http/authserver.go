@@ -20,10 +20,11 @@ type Registry interface {
 	RevokeClient(ctx context.Context, name, cause string) error
 }
 
-// AuthServer is [Devices] over an Authorization Server.
+// AuthServer is [Devices] and [Tokens] over an Authorization Server.
 type AuthServer struct {
-	Registry Registry
-	Audience string // of the Group Manager that devices are enrolled for
+	Registry      Registry
+	TokenRegistry TokenRegistry
+	Audience      string // of the Group Manager that devices are enrolled for
 	// Evict puts a revoked device out of all its groups at the Group Manager, and returns out of how many.
 	Evict func(ctx context.Context, device string) (groups int, err error)
 }

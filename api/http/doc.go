@@ -24,6 +24,17 @@
 //	POST   /v1/devices                              enrol
 //	GET    /v1/devices/{device}                     show
 //	POST   /v1/devices/{device}/revoke              revoke
+//	GET    /v1/tokens                               list
+//	POST   /v1/tokens/inspect                       what a token says, and whether it would be taken
+//	POST   /v1/tokens/{hash}/revoke                 revoke
+//	GET    /v1/resource-servers                     Group Managers that tokens are issued for
+//	POST   /v1/resource-servers                     enrol one in another process
+//	POST   /v1/resource-servers/{audience}/rotate   new token key
+//	POST   /v1/resource-servers/{audience}/revoke   revoke
+//	GET    /v1/authorization-servers                others whose tokens are taken
+//	POST   /v1/authorization-servers                take the tokens of one
+//	POST   /v1/authorization-servers/{issuer}/rotate  add its new keys
+//	DELETE /v1/authorization-servers/{issuer}       take them no longer
 //
 // Requests are strict: unknown members, duplicate names, trailing bytes and
 // other media types are refused. Every error is a problem (RFC 9457) with the

@@ -52,6 +52,9 @@ func domainProblem(err error) *Problem {
 	if p := deviceProblem(err); p != nil {
 		return p
 	}
+	if p := trustProblem(err); p != nil {
+		return p
+	}
 	kind := manager.KindOf(err)
 	a, ok := kindAnswer(kind)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 
@@ -42,13 +43,20 @@ type Devices interface {
 	Revoke(ctx context.Context, name string) (groups int, err error)
 }
 
-// Config is what a handler puts on HTTP. All but Log are required.
+// Config is what a handler puts on HTTP. Health is required, and all domains of
+// one role at least: a Group Manager has the first four, an Authorization Server
+// the others. What is missing is answered as not being in this process.
 type Config struct {
 	Groups  Groups
 	Control GroupControl
 	Members Members
-	Devices Devices
-	Health  func(ctx context.Context) Health
+	Trusted Trusted
+
+	Devices         Devices
+	Tokens          Tokens
+	ResourceServers ResourceServers
+
+	Health func(ctx context.Context) Health
 
 	Log *slog.Logger // nil: nothing is logged
 }
@@ -60,9 +68,13 @@ type server struct{ Config }
 // written as a problem.
 type endpoint func(s *server, w http.ResponseWriter, r *http.Request) error
 
-var routes = map[string]endpoint{
+// routes of every role.
+var commonRoutes = map[string]endpoint{
 	"GET /v1/health": (*server).health,
+}
 
+// managerRoutes are those of a Group Manager.
+var managerRoutes = map[string]endpoint{
 	"GET /v1/groups":                 (*server).listGroups,
 	"POST /v1/groups":                (*server).createGroup,
 	"GET /v1/groups/{group}":         (*server).showGroup,
@@ -76,15 +88,60 @@ var routes = map[string]endpoint{
 	"GET /v1/groups/{group}/members/{node}":        (*server).showMember,
 	"POST /v1/groups/{group}/members/{node}/evict": (*server).evictMember,
 
+	"GET /v1/authorization-servers":                  (*server).listTrusted,
+	"POST /v1/authorization-servers":                 (*server).addTrusted,
+	"POST /v1/authorization-servers/{issuer}/rotate": (*server).rotateTrusted,
+	"DELETE /v1/authorization-servers/{issuer}":      (*server).removeTrusted,
+}
+
+// authServerRoutes are those of an Authorization Server.
+var authServerRoutes = map[string]endpoint{
 	"GET /v1/devices":                  (*server).listDevices,
 	"POST /v1/devices":                 (*server).enrolDevice,
 	"GET /v1/devices/{device}":         (*server).showDevice,
 	"POST /v1/devices/{device}/revoke": (*server).revokeDevice,
+
+	"GET /v1/tokens":                (*server).listTokens,
+	"POST /v1/tokens/inspect":       (*server).inspectToken,
+	"POST /v1/tokens/{hash}/revoke": (*server).revokeToken,
+
+	"GET /v1/resource-servers":                    (*server).listResourceServers,
+	"POST /v1/resource-servers":                   (*server).enrolResourceServer,
+	"POST /v1/resource-servers/{audience}/rotate": (*server).rotateResourceServer,
+	"POST /v1/resource-servers/{audience}/revoke": (*server).revokeResourceServer,
+}
+
+// notHere answers for a domain of another role.
+func notHere(role string) endpoint {
+	return func(*server, http.ResponseWriter, *http.Request) error {
+		return problem(http.StatusNotFound, "no-role", "this process is no "+role, "ask the process that has this role, by its socket")
+	}
+}
+
+// routes are the resources of a configuration.
+func (c *Config) routes() map[string]endpoint {
+	all := maps.Clone(commonRoutes)
+	for pattern, e := range managerRoutes {
+		if c.Groups == nil {
+			e = notHere("Group Manager")
+		}
+		all[pattern] = e
+	}
+	for pattern, e := range authServerRoutes {
+		if c.Devices == nil {
+			e = notHere("Authorization Server")
+		}
+		all[pattern] = e
+	}
+	return all
 }
 
 // New makes the handler. Who may call it is the business of [Serve].
 func New(c Config) (http.Handler, error) {
-	if c.Groups == nil || c.Control == nil || c.Members == nil || c.Devices == nil || c.Health == nil {
+	manages, authorizes := c.Groups != nil, c.Devices != nil
+	if c.Health == nil || !manages && !authorizes ||
+		manages != (c.Control != nil) || manages != (c.Members != nil) || manages != (c.Trusted != nil) ||
+		authorizes != (c.Tokens != nil) || authorizes != (c.ResourceServers != nil) {
 		return nil, errors.New("operator's channel: a domain is missing")
 	}
 	if c.Log == nil {
@@ -92,6 +149,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	s := &server{c}
 	mux := http.NewServeMux()
+	routes := c.routes()
 	for pattern, e := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if p, ok := PeerFrom(r.Context()); ok {
@@ -103,12 +161,12 @@ func New(c Config) (http.Handler, error) {
 			}
 		})
 	}
-	return strictRoutes(mux), nil
+	return strictRoutes(mux, routes), nil
 }
 
 // strictRoutes gives unknown paths and methods a problem, and refuses to
 // redirect paths that are not clean.
-func strictRoutes(mux *http.ServeMux) http.Handler {
+func strictRoutes(mux *http.ServeMux, routes map[string]endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.URL.EscapedPath()
 		if path.Clean(asked) != asked {

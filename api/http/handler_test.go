@@ -31,6 +31,7 @@ type domain struct {
 	actors  []string
 	err     error // what every method returns, if set
 	healthy bool
+	as      *authserver.Service // behind tokens and resource servers; may be nil
 }
 
 func newDomain() *domain {
@@ -180,12 +181,17 @@ func (d *domain) Revoke(ctx context.Context, name string) (int, error) {
 	return 2, err
 }
 
-func (d *domain) handler(t *testing.T, log *slog.Logger) http.Handler {
-	t.Helper()
-	h, err := New(Config{Groups: d, Control: d, Members: d, Devices: d, Log: log,
+func (d *domain) config(log *slog.Logger) Config {
+	return Config{Groups: d, Control: d, Members: d, Trusted: &trusted{map[string]*ace.RSEnrolment{}},
+		Devices: d, Tokens: AuthServer{TokenRegistry: d.as}, ResourceServers: d.as, Log: log,
 		Health: func(context.Context) Health {
 			return Health{Ready: d.healthy, Version: "v1", Checks: map[string]string{"store": "ok"}}
-		}})
+		}}
+}
+
+func (d *domain) handler(t *testing.T, log *slog.Logger) http.Handler {
+	t.Helper()
+	h, err := New(d.config(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,6 +201,15 @@ func (d *domain) handler(t *testing.T, log *slog.Logger) http.Handler {
 // client serves the domain and returns a client of it.
 func (d *domain) client(t *testing.T) *Client {
 	t.Helper()
+	return d.clientOf(t, d.config(nil))
+}
+
+func (d *domain) clientOf(t *testing.T, cfg Config) *Client {
+	t.Helper()
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(tempDir(t), "run", "s")
 	ln, err := Listen(path)
 	if err != nil {
@@ -202,7 +217,7 @@ func (d *domain) client(t *testing.T) *Client {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, context.Background(), ln, d.handler(t, nil), OwnerAndRoot(), nil) }()
+	go func() { done <- Serve(ctx, context.Background(), ln, h, OwnerAndRoot(), nil) }()
 	c := NewClient(path)
 	t.Cleanup(func() {
 		c.Close()

@@ -35,6 +35,7 @@ type config struct {
 	Audience  string
 	Anchor    string // empty: none
 	OnRestart manager.RestartPolicy
+	Role      role
 	LogLevel  slog.Level
 	LogFormat string
 }
@@ -82,6 +83,8 @@ func settings() []setting {
 		{"on_restart", "rekey", []string{"What a start does to the groups: rekey, keep (their keying material), or rekey-if-unclean.",
 			"The last two need an anchor that shows the state to be the newest; where it does not, groups are rekeyed."},
 			func(c *config, v, _ string) (err error) { c.OnRestart, err = manager.ParseRestartPolicy(v); return }},
+		{"role", "both", []string{"What this process is: as (Authorization Server), gm (Group Manager), or both."},
+			func(c *config, v, _ string) (err error) { c.Role, err = parseRole(v); return }},
 		{"socket", "run/groupmanager.sock", []string{"Unix socket of the operator's commands; its directory has mode 0700."},
 			func(c *config, v, base string) (err error) { c.Socket, err = absolute(v, base); return }},
 		{"listen", "127.0.0.1:5683", []string{"UDP address and port that devices reach.",

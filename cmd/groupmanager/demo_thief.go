@@ -48,11 +48,12 @@ func (d *demo) newThief(keys *member.CopiedKeys) (*thief, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !d.multicast {
-		close(t.stopped)
-		return t, nil
+	if d.multicast {
+		t.conn, err = (endpoint.UDP{}).ListenGroup(d.group, d.iface)
+	} else {
+		t.conn, err = (endpoint.UDP{}).Listen(loopback(thiefOctet, 0)) // the fan-out goes there too
 	}
-	if t.conn, err = (endpoint.UDP{}).ListenGroup(d.group, d.iface); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, t.ep.Close())
 	}
 	go t.listen()
@@ -135,11 +136,36 @@ func (t *thief) request(ctx context.Context, d *demo) (int, error) {
 		}
 	}
 	for _, name := range []string{"lamp-1", "lamp-2"} {
-		if _, err := t.ask(ctx, g, d.devices[name].Addr()); err == nil {
+		_, err := t.ask(ctx, g, d.devices[name].Addr())
+		switch {
+		case err == nil:
 			n++
+		case !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, endpoint.ErrProbing):
+			return n, err
 		}
 	}
 	return n, nil
+}
+
+// addCredentials gives the credentials of all members to a credential source.
+func (d *demo) addCredentials(to *grouposcore.StaticCredentials) error {
+	g, err := d.of("switch")
+	if err != nil {
+		return err
+	}
+	all, err := g.InsecureCopy()
+	if err != nil {
+		return err
+	}
+	for _, p := range g.Peers() {
+		c, err := all.Credentials.Credential(all.Params.Gid, p.SenderID)
+		if err != nil {
+			return err
+		}
+		to.Set(p.SenderID, c)
+	}
+	to.Set(all.Identity.SenderID, all.Identity.Credential)
+	return nil
 }
 
 func (t *thief) ask(ctx context.Context, g *grouposcore.Group, to netip.AddrPort) (*endpoint.Response, error) {
@@ -149,10 +175,7 @@ func (t *thief) ask(ctx context.Context, g *grouposcore.Group, to netip.AddrPort
 }
 
 func (t *thief) close() error {
-	var errs []error
-	if t.conn != nil {
-		errs = append(errs, t.conn.Close())
-	}
+	err := t.conn.Close()
 	<-t.stopped
-	return errors.Join(append(errs, t.ep.Close())...)
+	return errors.Join(err, t.ep.Close())
 }

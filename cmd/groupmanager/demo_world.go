@@ -69,7 +69,7 @@ var demoDevices = []struct {
 	{"switch", 2, "requester"},
 	{"lamp-1", 3, "responder"},
 	{"lamp-2", 4, "responder"},
-	{"lamp-3", 5, "responder"},
+	{"lamp-3", 5, "requester+responder"},
 }
 
 const stolenLamp = "lamp-3"

@@ -79,6 +79,13 @@ func initialise(dir string, set map[string]string) (*initialised, error) {
 	if err := seal.CreateKeyFile(made.SealKey); err != nil {
 		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
 	}
+	anchor := set["anchor"]
+	if anchor != "" && !filepath.IsAbs(anchor) {
+		anchor = filepath.Join(dir, anchor)
+	}
+	if err := createStore(made.DataDir, anchor, secretRef{"file", made.SealKey}); err != nil {
+		return nil, cli.Fail(cli.ExitFailed, "", "%w", err)
+	}
 	f, err := createSecretFile(made.Config)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (a *app) root() *cobra.Command {
 	fs := root.PersistentFlags()
 	fs.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default: $COHORT_CONFIG, ./groupmanager.yaml, /etc/cohort/groupmanager.yaml)")
 	addSettingFlags(fs, "socket")
-	root.AddCommand(a.initCmd(), a.runCmd(), a.validateCmd(), a.healthcheckCmd(), a.versionCmd(), a.groupCmd(), a.memberCmd(), a.deviceCmd(), a.demoCmd())
+	root.AddCommand(a.initCmd(), a.runCmd(), a.validateCmd(), a.healthcheckCmd(), a.versionCmd(), a.groupCmd(), a.memberCmd(), a.deviceCmd(), a.tokenCmd(), a.asCmd(), a.rsCmd(), a.demoCmd())
 	return root
 }
 

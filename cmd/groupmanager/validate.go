@@ -34,4 +34,4 @@ func (a *app) validateCmd() *cobra.Command {
 }
 
 // runFlags are the settings that run and validate take as flags; socket is global.
-var runFlags = []string{"data_dir", "seal_key", "anchor", "listen", "uri", "audience", "log_level", "log_format"}
+var runFlags = []string{"data_dir", "seal_key", "anchor", "role", "listen", "uri", "audience", "log_level", "log_format"}
