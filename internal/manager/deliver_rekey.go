@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // sendRekeying sends the newest version to a member. done says that nothing more
@@ -22,7 +23,7 @@ func (s *Service) sendRekeying(ctx context.Context, j *job, attempts int) (done 
 	start := s.clock.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.timeout(attempts))
 	defer cancel()
-	stage, err := s.opt.Delivery.Rekey(ctx, ref, msg.payload)
+	stage, err := s.opt.Delivery.Rekey(ctx, ref, msg.payload())
 	s.meter.Delivered(ref.Group, stage, s.clock.Now().Sub(start))
 	if err != nil {
 		s.log.InfoContext(ctx, "a rekeying message is not confirmed", "group", ref.Group, "node", ref.Node, "version", msg.version, "stage", stage, "error", err)
@@ -97,7 +98,8 @@ func (s *Service) message(r reader, h *head) (cachedMessage, error) {
 	if err != nil {
 		return c, err
 	}
-	c = cachedMessage{version: h.Version, made: now, payload: m.Marshal()}
+	payload := secret.Bytes(m.Marshal())
+	c = cachedMessage{version: h.Version, made: now, payload: func() secret.Bytes { return payload }}
 	s.delivery.mu.Lock()
 	defer s.delivery.mu.Unlock()
 	if s.delivery.cache == nil {

@@ -48,7 +48,7 @@ type job struct {
 type cachedMessage struct {
 	version uint64
 	made    time.Time
-	payload secret.Bytes // holds a Master Secret
+	payload func() secret.Bytes // holds a Master Secret; behind a func, so that nothing prints it
 }
 
 // messageAge is how long a message is reused for other members: exi in it counts
@@ -202,7 +202,7 @@ func (s *Service) scanOwed(ctx context.Context) error {
 		return err
 	}
 	for _, a := range toAll {
-		if err := s.opt.Scheme.Rekeyed(ctx, a.group, a.version, a.payload); err != nil {
+		if err := s.opt.Scheme.Rekeyed(ctx, a.group, a.version, a.payload()); err != nil {
 			s.log.WarnContext(ctx, "a rekeying did not go to all at once; members are told one by one", "group", a.group, "error", err)
 		}
 	}

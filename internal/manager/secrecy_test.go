@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // TestNothingSecretIsSaid looks for key material in whatever people get to see.
@@ -64,4 +66,28 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNothingSecretIsPrinted prints what holds keys with every verb, by value, by
+// pointer, and inside of something else.
+func TestNothingSecretIsPrinted(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	h := head{Name: "g", Secret: key, Salt: key}
+	a := association{Secret: key, Salt: key}
+	k := managerKey{Private: key}
+	p := secret.Bytes(key)
+	m := cachedMessage{payload: func() secret.Bytes { return p }}
+	type holder struct {
+		ms map[uint64]cachedMessage
+	}
+	for _, v := range []any{h, &h, a, &a, k, &k, m, &m, a.params(), StoredAssociation{Params: a.params()}, holder{map[uint64]cachedMessage{1: m}}, &holder{map[uint64]cachedMessage{1: m}}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "%d"} {
+			out := fmt.Sprintf(verb, v)
+			for _, form := range []string{string(key), hex.EncodeToString(key), strings.Trim(fmt.Sprint(key), "[]"), "0x30, 0x31"} {
+				if strings.Contains(strings.ToLower(out), strings.ToLower(form)) {
+					t.Errorf("%s of %T: %s", verb, v, out)
+				}
+			}
+		}
+	}
 }
