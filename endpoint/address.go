@@ -164,9 +164,15 @@ func (e *Endpoint) limited(a *ask) bool {
 
 // answerSize is an upper bound of the size of the datagram a response makes.
 func (e *Endpoint) answerSize(a *ask, resp message.Message) int {
-	n := 3 + len(a.f.token) + coapmsg.PlaintextSize(resp)
-	if a.o != nil {
-		n += a.o.overhead(&a.peer)
+	return len(resp.Payload) + e.responseSize(len(a.f.token), a.o, &a.peer, resp)
+}
+
+// responseSize is the same without the payload.
+func (e *Endpoint) responseSize(token int, o *Opened, p *Peer, resp message.Message) int {
+	resp.Payload = nil
+	n := 3 + token + coapmsg.PlaintextSize(resp) + 1
+	if o != nil {
+		n += o.overhead(p)
 	}
 	return n
 }

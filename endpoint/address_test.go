@@ -144,6 +144,26 @@ func TestAmplification(t *testing.T) {
 			}
 		})
 	})
+	t.Run("notifications to an address that is not validated are short, until one is acknowledged", func(t *testing.T) {
+		inObservatory(t, netsim.Config{Delay: time.Millisecond}, endpoint.Config{}, endpoint.Config{}, func(t *testing.T, o *observatory) {
+			watchRatios(t, o.net)
+			peer := listenRaw(t, o.net, otherAddr)
+			request := get(t, con, 1, "gauge", observeOption(0))
+			peer.ask(request)
+			o.change(string(text(3000)))
+			m := peer.nextMessage(time.Second)
+			num, more, szx := blockIn(t, m, message.Block2)
+			if m.Type != con || num != 0 || !more || szx > 2 || !bytes.Equal(m.Payload, text(3000)[:16<<szx]) {
+				t.Fatalf("%+v", m)
+			}
+			peer.ack(m)
+			o.net.SetFilter(nil)
+			o.change(string(text(2999)))
+			if m := peer.nextMessage(5 * time.Second); len(m.Payload) != 1024 {
+				t.Fatalf("%+v", m)
+			}
+		})
+	})
 	t.Run("a peer that moves is challenged at its new address", func(t *testing.T) {
 		inLibrary(t, netsim.Config{}, endpoint.Config{}, endpoint.Config{}, func(t *testing.T, l *library) {
 			l.mustDo(codes.GET, "shelf", "oscore", nil)

@@ -31,6 +31,27 @@
 // request is protected, once: retransmissions are the same bytes. A peer that
 // asks for freshness by an Echo option is answered without the caller's help.
 //
+// Bodies of any length travel block by block (RFC 7959), above OSCORE and with
+// nothing to do for callers and handlers, who see them whole; the further blocks
+// of an answer to a group request are fetched from each server by unicast.
+//
+// # Observing
+//
+//	m.Handle("/temperature", endpoint.AcceptOSCORE, endpoint.Observable(handler))
+//	…
+//	ep.Notify("/temperature") // the state has changed
+//
+// The handler of an [Observable] resource runs again for each observer when
+// [Endpoint.Notify] says that its state changed, and what it answers is the
+// notification. Clients use
+//
+//	for resp, err := range ep.Observe(ctx, endpoint.Request{To: peer, Code: codes.GET, Path: "temperature", Security: sec}) {
+//
+// which yields the newest state now and whenever it changes, renews the
+// registration in time and ends it with the loop. To may be a group: then all
+// its members are observed (RFC 7641; draft-ietf-core-groupcomm-bis,
+// Section 3.7).
+//
 // # Security
 //
 // The endpoint knows no cryptography. It asks [RequestOpener]s and [Protector]s.
@@ -41,7 +62,9 @@
 // credentials ([Config].CredentialWanted, [Endpoint.CredentialReady]).
 //
 // It never answers a group request with an error in clear, keeps nothing for
-// strangers but what Config bounds, and starts no goroutine for them. What it
+// strangers but what Config bounds, and starts no goroutine for them. To an
+// address that nobody has shown to be his it sends no more than three times what
+// came from there ([Config].Amplification). What it
 // drops silently it counts: see [Meter].
 //
 // # Transports

@@ -63,6 +63,7 @@ type observer struct {
 	o     *Opened         // nil if plain
 	sock  *socket
 	from  netip.Addr
+	room  int // of a notification while the address is not validated; 0: no limit
 
 	active bool // the registration was answered
 	gone   bool
@@ -150,6 +151,9 @@ func (n *observers) register(a *ask) *observer {
 	}
 	if a.f.multicast() {
 		ob.group = a.f.d.sock.local
+	}
+	if n.e.limited(a) {
+		ob.room = n.e.allowance(a.f)
 	}
 	share := accounted(a.who())
 	n.mu.Lock()
