@@ -18,23 +18,32 @@
 //
 // # What runs by itself
 //
-// Open starts the endpoint's goroutines and one of the device, which reserves
-// sequence numbers, fetches the credentials of members not heard before, asks
-// for the current version of the keys as often as the group's policy says, and
-// recovers when a rekeying was missed. Close ends them.
+// Open starts the endpoint's goroutines and one for each group, which reserves
+// sequence numbers, asks for a new token and a new Sender ID in time, fetches
+// the credentials of members not heard before, asks for the current version of
+// the keys as often as the group's policy says and when something hints at a
+// missed rekeying, and drops keys that are over. What fails at the Group Manager
+// is tried again after growing times, part of which is random. Close ends all.
+// Config.OnEvent is told what happened; Group.Done says that a membership ended.
 //
 // # What must be persisted
 //
 // The store holds the device's private key, and for each group its keying
 // material with a mark above every sequence number used. It must be sealed and
 // never copied: two devices with one store would use numbers twice. The
-// association with the Group Manager is made anew at each start.
+// association with the Group Manager is made anew at each start. While a device
+// is at work it writes when the keys change, when a member is heard first, and
+// once for each block of sequence numbers.
 //
 // # After a restart
 //
-// Replay windows are not stored, so they are lost with the process. A member
-// that answers requests asks the Group Manager for a new Sender ID before it
-// goes on (draft-ietf-core-oscore-groupcomm-28, Section 2.6.1.1), and accepts
-// a request only after the sender proved by the Echo option that it is fresh.
-// A member that only sends goes on with its stored sequence number.
+// A member that only sends goes on at once. So does one that answers if it was
+// closed: Close stores its Replay Windows. After a loss of power it asks the
+// Group Manager for a new Sender ID before it goes on
+// (draft-ietf-core-oscore-groupcomm-28, Section 2.6.1.1), and accepts a request
+// only after the sender proved by the Echo option that it is fresh. A monitor
+// cannot ask for that and hears nothing before the next rekeying.
+//
+// A device whose membership ended while it was off, since its token ran out
+// meanwhile, joins again. See docs/adr/0090 and 0091.
 package member

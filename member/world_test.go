@@ -23,6 +23,7 @@ import (
 	"github.com/cohort-iot/cohort/internal/manager"
 	"github.com/cohort-iot/cohort/internal/netsim"
 	"github.com/cohort-iot/cohort/keystore"
+	"github.com/cohort-iot/cohort/keystore/keystoretest"
 	"github.com/cohort-iot/cohort/member"
 )
 
@@ -232,6 +233,7 @@ type device struct {
 	anchor keystore.Anchor
 	mem    *keystore.Memory
 	store  *keystore.Store
+	disk   *keystoretest.Faulty
 	light  *light
 	drops  endpoint.Counters
 
@@ -288,7 +290,8 @@ func (d *device) open() {
 
 func (d *device) tryOpen() error {
 	var err error
-	if d.store, err = keystore.Open(d.mem, keystore.Options{DataKey: dataKey, Anchor: d.anchor}); err != nil {
+	d.disk = keystoretest.NewFaulty(d.mem)
+	if d.store, err = keystore.Open(d.disk, keystore.Options{DataKey: dataKey, Anchor: d.anchor}); err != nil {
 		return err
 	}
 	d.light = &light{value: "off"}
