@@ -71,7 +71,7 @@ func TestValidateFiles(t *testing.T) {
 		spoil func(t *testing.T, dir string)
 		want  string
 	}{
-		{"no data directory", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "data")) }, "data_dir"},
+		{"no data directory", func(t *testing.T, dir string) { os.RemoveAll(filepath.Join(dir, "data")) }, "data_dir"},
 		{"open data directory", func(t *testing.T, dir string) { os.Chmod(filepath.Join(dir, "data"), 0o755) }, "0700"},
 		{"no key", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "seal.key")) }, "seal_key"},
 		{"open key", func(t *testing.T, dir string) { os.Chmod(filepath.Join(dir, "seal.key"), 0o644) }, "seal_key"},
@@ -85,6 +85,33 @@ func TestValidateFiles(t *testing.T) {
 			c.spoil(t, dir)
 			code, _, errs := command(t, "validate", "-c", filepath.Join(dir, configName))
 			if code != cli.ExitUsage || !strings.Contains(errs, c.want) || !strings.Contains(errs, "hint:") {
+				t.Errorf("exit code %d: %s", code, errs)
+			}
+		})
+	}
+}
+
+func TestLostStore(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(path string) error
+		want  string
+	}{
+		{"removed", os.Remove, "no store"},
+		{"emptied", func(p string) error { return os.Truncate(p, 0) }, "no store"},
+		{"cut", func(p string) error { return os.Truncate(p, 4000) }, "backup"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "gm")
+			if code, _, errs := command(t, "init", dir, "--listen", "127.0.0.1:0"); code != cli.ExitOK {
+				t.Fatal(errs)
+			}
+			path := filepath.Join(dir, "data", storeName)
+			if err := c.spoil(path); err != nil {
+				t.Fatal(err)
+			}
+			code, _, errs := command(t, "run", "-c", filepath.Join(dir, configName))
+			if code != cli.ExitFailed || !strings.Contains(errs, c.want) || !strings.Contains(errs, path) || !strings.Contains(errs, "hint:") {
 				t.Errorf("exit code %d: %s", code, errs)
 			}
 		})

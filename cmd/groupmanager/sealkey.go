@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cohort-iot/cohort/cmd/internal/cli"
 	"github.com/cohort-iot/cohort/keystore/seal"
@@ -48,7 +49,11 @@ func (c *config) checkFiles() error {
 		faults = append(faults, fmt.Errorf("seal_key: %w", err))
 	}
 	if len(faults) > 0 {
-		return cli.Fail(cli.ExitUsage, "groupmanager init makes a directory with all that is needed", "%w", errors.Join(faults...))
+		hint := "groupmanager init makes a directory with all that is needed"
+		if _, err := os.Stat(filepath.Join(c.DataDir, storeName)); err == nil {
+			hint = "there is a store: bring back what belongs to it, since nothing else opens it"
+		}
+		return cli.Fail(cli.ExitUsage, hint, "%w", errors.Join(faults...))
 	}
 	return nil
 }
