@@ -39,7 +39,7 @@ func (f *facts) material(gid []byte, number uint64, secret []byte) error {
 	}
 	if old, ok := f.gids[string(gid)]; ok {
 		if old.number != number {
-			return fmt.Errorf("Gid %x was given out for versions %d and %d", gid, old.number, number)
+			return fmt.Errorf("gid %x was given out for versions %d and %d", gid, old.number, number)
 		}
 		if old.secret != v.secret && secret != nil && old.secret != [sha256.Size]byte{} {
 			return fmt.Errorf("version %d has two Master Secrets", number)
@@ -66,9 +66,9 @@ func (f *facts) sender(gid, id []byte, node string, fresh bool) error {
 	old, ok := f.senders[k]
 	switch {
 	case ok && old != node:
-		return fmt.Errorf("Sender ID %x under Gid %x was given to nodes %s and %s", id, gid, old, node)
+		return fmt.Errorf("sender id %x under gid %x was given to nodes %s and %s", id, gid, old, node)
 	case ok && fresh:
-		return fmt.Errorf("Sender ID %x under Gid %x was given to node %s twice", id, gid, node)
+		return fmt.Errorf("sender id %x under gid %x was given to node %s twice", id, gid, node)
 	}
 	f.senders[k] = node
 	return nil
