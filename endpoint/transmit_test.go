@@ -276,6 +276,7 @@ func TestClientMessages(t *testing.T) {
 			if third.MessageID == a.MessageID || bytes.Equal(third.Token, a.Token) {
 				t.Fatal("not a new request")
 			}
+			synctest.Wait() // the call that got its response has returned
 			client.Close()
 			closed := 0
 			for _, d := range done {
