@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,10 +47,10 @@ func TestLoopbackLongBodies(t *testing.T) {
 	if err := ctxs.AddOSCORE(ss, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	joins := 0
+	var joins atomic.Int32
 	m := endpoint.NewMux()
 	m.Handle("/ace-group/g", endpoint.AcceptOSCORE, mux.HandlerFunc(func(w mux.ResponseWriter, r *mux.Message) {
-		joins++
+		joins.Add(1)
 		body, _ := r.ReadBody()
 		_ = w.SetResponse(codes.Created, 261, bytes.NewReader(append(bytes.Clone(list), body...)))
 	}))
@@ -74,8 +75,8 @@ func TestLoopbackLongBodies(t *testing.T) {
 	}
 	t.Run("O13 a join response with 300 credentials arrives whole, and the join happens once", func(t *testing.T) {
 		request := text(900)
-		if got := do(codes.POST, "ace-group/g", request); !bytes.Equal(got, append(bytes.Clone(list), request...)) || joins != 1 {
-			t.Fatalf("%d bytes, %d joins", len(got), joins)
+		if got := do(codes.POST, "ace-group/g", request); !bytes.Equal(got, append(bytes.Clone(list), request...)) || joins.Load() != 1 {
+			t.Fatalf("%d bytes, %d joins", len(got), joins.Load())
 		}
 	})
 	t.Run("O13 so does the list of credentials that is fetched, by a long filter too", func(t *testing.T) {

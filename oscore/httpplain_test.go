@@ -163,12 +163,21 @@ func TestPlainResponses(t *testing.T) {
 			wantErr(t, err, ErrHTTP)
 		})
 	}
+	t.Run("OS-11.4-1 2.03 answers a GET, without payload", func(t *testing.T) {
+		for _, m := range []message.Message{{Code: codes.Valid, Payload: []byte("x")}, {Code: codes.Valid}} {
+			_, err := PlainResponseToHTTP(m, codes.PUT)
+			wantErr(t, err, ErrHTTP)
+		}
+		_, err := PlainResponseToHTTP(message.Message{Code: codes.Valid, Payload: []byte("x")}, codes.GET)
+		wantErr(t, err, ErrHTTP)
+	})
 	for name, opts := range map[string]message.Options{
 		"Observe":             {option(message.Observe, "")},
 		"two Max-Ages":        {option(14, ""), option(14, "\x01")},
 		"a Max-Age too large": {option(14, "12345")},
 		"an ETag too long":    {option(4, "123456789")},
 		"a location":          {option(8, "a")},
+		"an unknown option":   {option(9998, "a")},
 	} {
 		t.Run("OS-11.4-1 no counterpart in HTTP: "+name, func(t *testing.T) {
 			_, err := PlainResponseToHTTP(content("x", opts...), codes.GET)
