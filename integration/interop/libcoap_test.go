@@ -100,7 +100,9 @@ func serve(t *testing.T) *endpoint.Endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.mu.Lock()
 	s.notify = func(path string) { e.Notify(path) }
+	s.mu.Unlock()
 	t.Cleanup(func() { e.Close() })
 	return e
 }
