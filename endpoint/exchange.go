@@ -37,11 +37,20 @@ type exchange struct {
 	failed chan error // at most one: reset, never acknowledged, or errACK
 	silent bool       // no response is wanted
 	key    transmissionKey
-	serial uint64                 // grows with each request
-	onFail func(*exchange, error) // in place of failed
-	timer  clock.Timer            // that ends with the exchange
+	serial uint64 // grows with each request
+	hooks  *hooks
+	timer  clock.Timer // that ends with the exchange
 
 	free sync.Once // of the NSTART slot
+}
+
+// hooks are told of an exchange by other goroutines.
+type hooks struct {
+	// fail gets what would go to the channel failed.
+	fail func(*exchange, error)
+	// sending, if not nil, is called right before the message is sent, so that
+	// no response can come before it returns.
+	sending func(*exchange)
 }
 
 // arrival is a datagram that carries a response to an exchange.
@@ -155,14 +164,13 @@ func isNotification(data []byte) bool {
 
 // begin protects and sends the message m of a request. The caller ends the
 // exchange. If token is not nil, the request is sent with the token of that
-// exchange, which takes the responses too. If onFail is not nil it is told what
-// would go to the channel failed.
-func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, token *exchange, onFail func(*exchange, error)) (*exchange, error) {
+// exchange, which takes the responses too. The hooks may be nil.
+func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, token *exchange, h *hooks) (*exchange, error) {
 	if e.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
 	multi := r.To.Addr().IsMulticast()
-	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1), serial: e.serial.Add(1), onFail: onFail}
+	x := &exchange{to: remote{addr: r.To}, multi: multi, silent: suppresses(m.Options, 2|8|16), failed: make(chan error, 1), serial: e.serial.Add(1), hooks: h}
 	switch {
 	case token != nil:
 		x.ch, x.token, x.reuse = token.ch, token.token, true
@@ -207,6 +215,7 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 		}
 	}
 	if x.sock.stream() {
+		x.sending()
 		return e.sendStreamRequest(x, m)
 	}
 	x.key = transmissionKey{x.to, e.transmit.messageID(x.to)}
@@ -231,8 +240,15 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 		}
 		return nil
 	}
+	x.sending()
 	e.transmit.start(&transmission{key: x.key, data: data, sock: x.sock, bounded: true, done: func(o outcome) { e.settled(x, o) }}, m.Type == message.Confirmable)
 	return nil
+}
+
+func (x *exchange) sending() {
+	if x.hooks != nil && x.hooks.sending != nil {
+		x.hooks.sending(x)
+	}
 }
 
 // errACK ends a request whose sender wants no response.
@@ -255,8 +271,8 @@ func (e *Endpoint) settled(x *exchange, o outcome) {
 
 // fail ends the wait for a response, unless it has been ended already.
 func (x *exchange) fail(err error) {
-	if x.onFail != nil {
-		x.onFail(x, err)
+	if x.hooks != nil {
+		x.hooks.fail(x, err)
 		return
 	}
 	select {

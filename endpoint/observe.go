@@ -107,10 +107,10 @@ type observed struct {
 
 	due      time.Time // of the next registration
 	renewed  time.Time
-	failed   int       // registrations in a row
-	starting bool      // one waits to be sent
-	held     []arrival // meanwhile
-	waiting  bool      // one waits for its answer
+	failed   int  // registrations in a row
+	lost     bool // with its connection, and its token
+	starting bool // one waits to be sent
+	waiting  bool // one waits for its answer
 
 	fetch int // number of the representation that is being fetched
 	stop  context.CancelFunc
@@ -156,7 +156,7 @@ func (e *Endpoint) newObservation(ctx context.Context, r Request) (*observation,
 		started: make(chan registration), fetched: make(chan fetched), slots: make(chan struct{}, followUps),
 		wake: make(chan struct{}, 1), ready: make(chan struct{}, 1),
 	}
-	if o.x, err = e.begin(ctx, &r, m, nil, o.fail); err != nil {
+	if o.x, err = e.begin(ctx, &r, m, nil, &hooks{fail: o.fail}); err != nil {
 		return nil, err
 	}
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
@@ -230,8 +230,7 @@ func (o *observation) arrived(a arrival) {
 		return
 	}
 	candidates := o.group
-	s := o.byAddr[a.from]
-	if s != nil {
+	if s := o.byAddr[a.from]; s != nil {
 		candidates = append(append([]*exchange{}, s.attempts...), o.group...)
 	}
 	_, n := coapmsg.FindOSCORE(m.Options)
@@ -239,11 +238,8 @@ func (o *observation) arrived(a arrival) {
 	for _, x := range candidates {
 		if x.opener == nil || n == 0 {
 			// Either both are plain, or openMessage says what this is.
-			if m.Type == message.Acknowledgement && o.hold(s, a) {
-				return
-			}
 			resp, err := e.openMessage(x, m, a)
-			o.opened(x, resp, err, m.Type == message.Acknowledgement)
+			o.opened(x, resp, err, m.Type == message.Acknowledgement || a.sock.stream())
 			return
 		}
 		in, peer, err := x.opener.OpenResponse(m, a.at)
@@ -263,30 +259,16 @@ func (o *observation) arrived(a arrival) {
 		}
 		last = err
 	}
-	switch {
-	case last == nil:
+	if last == nil {
 		e.drop(DropUnexpected)
-	case !o.hold(s, a):
-		e.unopenedResponse(o.x, a, last)
+		return
 	}
+	e.unopenedResponse(o.x, a, last)
 }
-
-// hold keeps an arrival that may answer a registration which was sent but is
-// not known here yet.
-func (o *observation) hold(s *observed, a arrival) bool {
-	if s == nil || !s.starting || len(s.held) >= keptArrivals {
-		return false
-	}
-	s.held = append(s.held, a)
-	return true
-}
-
-// keptArrivals is how many arrivals are held for one server.
-const keptArrivals = 4
 
 // opened takes a response that verified under the registration x, or that made
 // openMessage return an error. piggybacked says that a plain one came in the
-// acknowledgement of the registration.
+// acknowledgement of the registration, or in a connection.
 func (o *observation) opened(x *exchange, resp *Response, err error, piggybacked bool) {
 	e := o.e
 	if resp == nil && err == nil {

@@ -25,32 +25,45 @@ func (o *observation) again(s *observed, m message.Message) {
 		peer := s.peer
 		r.To, r.Security = peer.Addr, towards(o.r.Security, &peer)
 	}
+	token := o.x
+	if s.lost {
+		token = nil
+	}
 	o.wg.Go(func() {
-		x, err := o.e.begin(o.ctx, &r, m, o.x, o.fail)
-		select {
-		case o.started <- registration{s, x, err}:
-		case <-o.ctx.Done():
-			if x != nil {
-				o.e.end(x)
-			}
+		var known *exchange
+		h := &hooks{fail: o.fail, sending: func(x *exchange) {
+			known = x
+			o.tell(registration{s, x, nil})
+		}}
+		if _, err := o.e.begin(o.ctx, &r, m, token, h); err == nil {
+			return
+		} else if known != nil {
+			o.fail(known, err)
+		} else {
+			o.tell(registration{s, nil, err})
 		}
 	})
 }
 
-// register takes a registration that was sent.
+// tell hands a registration to the goroutine of the observation.
+func (o *observation) tell(reg registration) {
+	select {
+	case o.started <- reg:
+	case <-o.ctx.Done():
+	}
+}
+
+// register takes a registration that is being sent.
 func (o *observation) register(reg registration) {
 	s := reg.s
 	s.starting, s.waiting = false, reg.err == nil
-	held := s.held
-	s.held = nil
-	defer func() {
-		for _, a := range held {
-			o.arrived(a)
-		}
-	}()
 	if reg.err != nil {
 		o.unanswered(s, reg.err)
 		return
+	}
+	if s.lost {
+		o.e.end(o.x)
+		o.x, s.attempts, s.lost = reg.x, nil, false
 	}
 	s.attempts = append([]*exchange{reg.x}, s.attempts...)
 	if len(s.attempts) > keptAttempts {
@@ -87,14 +100,19 @@ func (o *observation) failuresAndTimes() {
 	failures := o.failures
 	o.failures = nil
 	o.mu.Unlock()
+	now := o.e.cfg.Clock.Now()
 	for _, f := range failures {
 		for _, s := range o.byKey {
-			if s.waiting && s.attempts[0] == f.x {
+			switch {
+			case s.waiting && s.attempts[0] == f.x:
 				o.unanswered(s, f.err)
+			case f.x == o.x && errors.Is(f.err, ErrConnection) && s.heard && !s.ended:
+				// The observation ended with its connection (RFC 8323,
+				// Section 7.4): register in a new one, with another token.
+				s.lost, s.due = true, now
 			}
 		}
 	}
-	now := o.e.cfg.Clock.Now()
 	for _, s := range o.byKey {
 		if !s.due.IsZero() && !now.Before(s.due) && !s.ended && !s.waiting {
 			o.again(s, o.m)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestServerRefuses(t *testing.T) {
-	t.Run("O1 the OSCORE option is known, O2 an unknown critical option is 4.02 for every CON method and silence for NON", func(t *testing.T) {
+	t.Run("O1,O2 the OSCORE option is known, and an unknown critical option is 4.02 for every CON method and silence for NON", func(t *testing.T) {
 		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
 			for code := codes.Code(1); code <= 7; code++ {
 				for _, typ := range []message.Type{con, non} {
