@@ -90,12 +90,17 @@ func signatureFloor(n int) (sign, verify *op, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	msg := make([]byte, n)
-	signature := ed25519.Sign(private, msg)
+	// Many messages: how long a verification takes depends on the signature.
+	var msgs, signatures [64][]byte
+	for i := range msgs {
+		msgs[i] = make([]byte, n)
+		msgs[i][0] = byte(i)
+		signatures[i] = ed25519.Sign(private, msgs[i])
+	}
 	options := &voi.Options{Verify: voi.VerifyOptionsStdLib}
-	sign = &op{name: "signature", do: func(int) error { ed25519.Sign(private, msg); return nil }}
-	verify = &op{name: "verification", do: func(int) error {
-		if !voi.VerifyExpandedWithOptions(expanded, msg, signature, options) {
+	sign = &op{name: "signature", do: func(i int) error { ed25519.Sign(private, msgs[i%len(msgs)]); return nil }}
+	verify = &op{name: "verification", do: func(i int) error {
+		if !voi.VerifyExpandedWithOptions(expanded, msgs[i%len(msgs)], signatures[i%len(msgs)], options) {
 			return fmt.Errorf("signature of %d bytes refused", n)
 		}
 		return nil

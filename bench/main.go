@@ -50,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench: -o is table or json, -rounds at least 1, and there are no arguments")
 		return 2
 	}
-	figures := []figure{}
+	figures, code := []figure{}, 0
 	for _, s := range suites() {
 		if !strings.Contains(s.name, *only) {
 			continue
@@ -59,7 +59,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		more, err := s.run(&meter{rounds: *rounds})
 		if err != nil {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", s.name, err)
-			return 1
+			code = 1
+			continue // the others are worth showing
 		}
 		figures = append(figures, more...)
 	}
@@ -75,7 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
-	return 0
+	return code
 }
 
 func writeTable(w io.Writer, figures []figure) error {

@@ -51,7 +51,7 @@ func TestDatagram(t *testing.T) {
 			"NON 0.02 POST, message id 0x1234, no token\n  OSCORE (9): h'390503447161c1'\nGroup OSCORE in group mode\n  Partial IV: 5\n" +
 				"  kid: h'c1'\n  kid context: h'447161'\n  COSE_Encrypt0: [h'', {6: h'05', 4: h'c1', 10: h'447161'}, h'01']\n" +
 				"  1 bytes of ciphertext, tag and encrypted countersignature\n"},
-		{"ace-groupcomm", hex.EncodeToString(datagram(t, message.Message{Code: codes.Content, Options: message.Options{format("0105")}, Payload: unhex(t, "a3074109" + "09181f" + "186401")})),
+		{"ace-groupcomm", hex.EncodeToString(datagram(t, message.Message{Code: codes.Content, Options: message.Options{format("0105")}, Payload: unhex(t, "a3074109"+"09181f"+"186401")})),
 			"NON 2.05 Content, message id 0x1234, no token\n  Content-Format (12): 261 application/ace-groupcomm+cbor\n" +
 				"  payload: {\n    7 / gkty /: h'09'\n    9 / num /: 31\n    100: 1\n  }\n"},
 		{"problem details", hex.EncodeToString(datagram(t, message.Message{Code: codes.BadRequest, Options: message.Options{format("0101")}, Payload: unhex(t, "a100a10003")})),
