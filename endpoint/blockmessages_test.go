@@ -206,7 +206,6 @@ func TestBlockwiseMessages(t *testing.T) {
 type proxy struct {
 	*raw
 	t      *testing.T
-	client *raw
 }
 
 func TestOuterBlocks(t *testing.T) {

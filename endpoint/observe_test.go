@@ -25,7 +25,6 @@ type gauge struct {
 	state string
 	code  codes.Code // 0: 2.05
 	opts  []message.Option
-	plain bool // does not let itself be observed any more
 	runs  int
 	again int // for notifications
 }
