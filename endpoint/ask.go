@@ -198,11 +198,14 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 	if a.has.block1 {
 		resp.Options = setOption(resp.Options, a.block1.option(message.Block1))
 	}
+	if registers {
+		e.observers.place(a.observer)
+	} else {
+		e.observers.discard(a.observer, true)
+	}
 	e.answer(a.f, a.m, a.o, resp, true, e.keeping(a, resp, true))
 	if registers {
 		e.observers.activate(a.observer)
-	} else {
-		e.observers.discard(a.observer, true)
 	}
 }
 

@@ -22,6 +22,14 @@ type connections struct {
 	stopped bool
 }
 
+// holds says whether a connection has not ended.
+func (t *connections) holds(s *socket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.all[s]
+	return ok
+}
+
 type connKey struct {
 	via  Via
 	addr netip.AddrPort

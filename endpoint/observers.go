@@ -124,7 +124,12 @@ func (e *Endpoint) serveObserve(a *ask) {
 	}
 	switch value {
 	case 0:
-		a.observer = e.observers.register(a)
+		ob := e.observers.register(a)
+		if ob != nil && ob.sock.conn != nil && !e.conns.holds(ob.sock) {
+			e.observers.discard(ob, true) // dropSocket came too early for it
+			ob = nil
+		}
+		a.observer = ob
 	case 1:
 		e.observers.deregister(a)
 	}
@@ -195,9 +200,9 @@ func (n *observers) count(ob *observer, by int) {
 	}
 }
 
-// activate puts an entry in place, now that its registration was answered; it
+// place puts an entry in its place, before its registration is answered; it
 // replaces an earlier one of the same client and token.
-func (n *observers) activate(ob *observer) {
+func (n *observers) place(ob *observer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if ob.gone {
@@ -208,8 +213,14 @@ func (n *observers) activate(ob *observer) {
 		n.remove(old)
 	}
 	n.entries[ob.key] = ob
-	ob.active = true
 	n.armSweep()
+}
+
+// activate lets an entry be notified, now that its registration was answered.
+func (n *observers) activate(ob *observer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ob.active = true
 	n.schedule(ob)
 }
 
@@ -274,10 +285,12 @@ func (n *observers) forgetPeer(addr remote, p *observerPeer) {
 func (n *observers) drop(match func(*observer) bool) (count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, ob := range n.entries {
-		if match(ob) {
-			count++
-			n.remove(ob)
+	for _, at := range n.paths { // also those being registered
+		for ob := range at {
+			if match(ob) {
+				count++
+				n.remove(ob)
+			}
 		}
 	}
 	return count
