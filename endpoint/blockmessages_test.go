@@ -205,7 +205,7 @@ func TestBlockwiseMessages(t *testing.T) {
 // proxy is a raw peer that hands protected messages on, in pieces.
 type proxy struct {
 	*raw
-	t      *testing.T
+	t *testing.T
 }
 
 func TestOuterBlocks(t *testing.T) {
