@@ -199,6 +199,7 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 		resp.Options = setOption(resp.Options, a.block1.option(message.Block1))
 	}
 	if registers {
+		a.observer.sameFormat(resp) // from now on
 		e.observers.place(a.observer)
 	} else {
 		e.observers.discard(a.observer, true)

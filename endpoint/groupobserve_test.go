@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -247,6 +248,21 @@ func TestGroupObserve(t *testing.T) {
 			s.change(2, "s3 after")
 			if got := w.states(10 * time.Second); got["s3"] != "s3 after" || s.observers() != 3 {
 				t.Fatal(got, s.observers())
+			}
+		})
+	})
+	t.Run("GO-5.1-2 who leaves the group observes no more", func(t *testing.T) {
+		inObservedScene(t, endpoint.Config{}, func(t *testing.T, s *scene) {
+			w := watch(t, s.client, s.gauge(codes.GET))
+			w.states(10 * time.Second)
+			s.group.Leave()
+			s.change(1, "s2 1")
+			if sn := w.next(10 * time.Second); !errors.Is(sn.err, grouposcore.ErrNotMember) {
+				t.Fatalf("%+v", sn)
+			}
+			<-w.done
+			if endpoint.Exchanges(s.client) != 0 {
+				t.Fatal("the token is not freed")
 			}
 		})
 	})

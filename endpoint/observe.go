@@ -11,6 +11,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
@@ -259,9 +260,12 @@ func (o *observation) arrived(a arrival) {
 		}
 		last = err
 	}
-	if last == nil {
+	switch {
+	case last == nil:
 		e.drop(DropUnexpected)
 		return
+	case errors.Is(last, grouposcore.ErrNotMember):
+		o.finish(last)
 	}
 	e.unopenedResponse(o.x, a, last)
 }

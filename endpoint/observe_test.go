@@ -322,7 +322,7 @@ func TestObserve(t *testing.T) {
 					return endpoint.Notification{Code: codes.Content, Options: message.Options{{ID: message.ContentFormat, Value: []byte{format}}}}, true
 				})
 			}
-			note(60)
+			note(0)
 			w.want("")
 			note(50)
 			if s := w.next(time.Second); s.resp.Code != codes.NotAcceptable {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -125,6 +126,12 @@ func (o *observation) failuresAndTimes() {
 // asked again, ever more rarely.
 func (o *observation) unanswered(s *observed, err error) {
 	s.waiting = false
+	if errors.Is(err, grouposcore.ErrNotMember) {
+		// Who leaves a group ends what it began there
+		// (draft-ietf-core-oscore-groupcomm, Section 5.1).
+		o.finish(err)
+		return
+	}
 	if s.ended || errors.Is(err, context.Canceled) {
 		return
 	}

@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bytes"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -73,7 +72,7 @@ type observer struct {
 	last   time.Time                       // registered, or a notification was acknowledged
 	unsure int                             // notifications since then
 	proven bool                            // one was acknowledged since the registration
-	format []byte                          // Content-Format of the first response
+	format int                             // Content-Format of the first response + 1; 0: not known
 	key2   transmissionKey                 // of what is outstanding, or was sent last
 	watch  bool                            // a transmission is registered under key2
 	con    bool                            // and is confirmable
@@ -386,13 +385,13 @@ func copyMessage(m message.Message) message.Message {
 // sameFormat says whether a notification has the Content-Format that the first
 // one had; if not, the observation ends with 4.06 (RFC 7641, Section 4.2).
 func (ob *observer) sameFormat(resp message.Message) bool {
-	f, ok := coapmsg.Get(resp.Options, message.ContentFormat)
-	if !ok || resp.Code != codes.Content {
+	v, ok := coapmsg.Get(resp.Options, message.ContentFormat)
+	f, err := coapmsg.DecodeUint(v)
+	if !ok || err != nil || resp.Code != codes.Content {
 		return true
 	}
-	if ob.format == nil {
-		ob.format = append([]byte{}, f...)
-		return true
+	if ob.format == 0 {
+		ob.format = int(f) + 1
 	}
-	return bytes.Equal(ob.format, f)
+	return ob.format == int(f)+1
 }
