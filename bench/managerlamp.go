@@ -144,7 +144,7 @@ func (l *lamp) ask(code codes.Code, path string, format message.MediaType, body 
 				if x != nil {
 					inner, err := l.gm.Load().UnprotectResponse(r, x)
 					if err != nil {
-						return r, fmt.Errorf("%s: %s %q: %w", path, coapmsg.CodeString(r.Code), r.Payload, err)
+						continue // an error in clear is a hint: of a retransmission that overtook a slow answer
 					}
 					r = inner
 				}

@@ -28,6 +28,9 @@ func TestFlow(t *testing.T) {
 	ctx := context.Background()
 	sw := s.ready("switch", "g1", requester)
 	t.Run("KG-TOK-03,KG-TOK-04,KG-TOK-08,KO-TOK-02,KO-TOK-08 authz-info tells challenge and parameters", func(t *testing.T) {
+		if sw.infoFormat != ace.ContentFormatACE {
+			t.Fatal(sw.infoFormat)
+		}
 		sign, err := groupcomm.ParseSignInfo(sw.info.SignInfo)
 		if err != nil || len(sign) != 1 || sign[0].Groups[0] != "g1" || len(sw.info.Challenge) < 8 {
 			t.Fatal(sign, err)

@@ -134,9 +134,11 @@ type thing struct {
 	gm     *oscore.Context
 	gmProt endpoint.Protector
 	info   *ace.AuthzInfoResponse
-	key    *cose.PrivateKey
-	cred   *cose.Credential
-	roles  ace.Roles // of the latest join
+
+	infoFormat message.MediaType // of info
+	key        *cose.PrivateKey
+	cred       *cose.Credential
+	roles      ace.Roles // of the latest join
 
 	control *string // control URI; nil: the device's resource for rekeying messages
 
@@ -245,6 +247,7 @@ func (d *thing) postToken() {
 	}
 	q := &ace.AuthzInfoRequest{AccessToken: d.token.AccessToken, Nonce1: n1, RecipientID: id1, WantSignInfo: true, WantECDHInfo: true, WantKDCDHCreds: true}
 	resp := d.must(nil, codes.POST, "/authz-info", ace.ContentFormatACE, q.Marshal(), codes.Created)
+	d.infoFormat = format(resp.Options)
 	if d.info, err = ace.ParseAuthzInfoResponse(resp.Payload); err != nil {
 		d.t.Fatal(err)
 	}

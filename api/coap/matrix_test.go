@@ -152,8 +152,12 @@ func TestMethods(t *testing.T) {
 	})
 	t.Run("KG-GET-04,KO-OPS-02 material says until when", func(t *testing.T) {
 		resp := d.must(d.gmProt, codes.GET, "/ace-group/g1", 0, nil, codes.Content)
-		if k, err := groupcomm.ParseKeyResponse(resp.Payload); err != nil || k.Expiry.In == 0 || k.Expiry.At == 0 {
+		k, err := groupcomm.ParseKeyResponse(resp.Payload)
+		if err != nil || k.Expiry.In == 0 || k.Expiry.At == 0 {
 			t.Fatal(k, err)
+		}
+		if left := int64(k.Expiry.At) - s.clock.Now().Unix(); left != int64(k.Expiry.In) && left != int64(k.Expiry.In)+1 { // part of a second is over
+			t.Fatalf("exi is %d, and exp is %d s away", k.Expiry.In, left)
 		}
 	})
 	t.Run("KG-GET-12,KG-GET-13,KG-JRESP-16 kdc-cred proves over the nonce of the latest join", func(t *testing.T) {
