@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -24,6 +25,7 @@ type Pending struct {
 	Params   oscore.Params // the Resource Server's side of the Security Context
 	Token    Token
 
+	from  netip.Addr // who posted the token
 	timer clock.Timer
 
 	mu         sync.Mutex   // held while the store works, so that a second request waits for the first one's result
@@ -57,12 +59,38 @@ func (t *pendingTable) full() bool {
 	return t.closed || t.n >= t.cfg.MaxPending
 }
 
+// sourcesPerToken is how many times MaxPendingPerToken associations of one token may be pending from all sources together. A
+// token travels in clear, so a stranger can post it again from elsewhere, and must not thereby end the Client's association in
+// the moment before its first request.
+const sourcesPerToken = 16
+
+// crowded returns the association that has to go before p can come, or nil: the oldest that the same source has for the token,
+// or else the oldest of the token if there are too many in all. t.mu is held.
+func (t *pendingTable) crowded(p *Pending) *Pending {
+	same := t.byToken[p.Token.Hash]
+	var oldest *Pending
+	n := 0
+	for _, o := range same {
+		if o.from == p.from {
+			if n++; oldest == nil {
+				oldest = o
+			}
+		}
+	}
+	switch {
+	case n >= t.cfg.MaxPendingPerToken:
+		return oldest
+	case len(same) >= sourcesPerToken*t.cfg.MaxPendingPerToken:
+		return same[0]
+	}
+	return nil
+}
+
 // add takes p in and starts its time. If its token has too many already, the oldest of them goes.
 func (t *pendingTable) add(p *Pending) error {
 	t.mu.Lock()
-	var oldest *Pending
-	if same := t.byToken[p.Token.Hash]; len(same) >= t.cfg.MaxPendingPerToken {
-		oldest = same[0]
+	oldest := t.crowded(p)
+	if oldest != nil {
 		t.take(oldest)
 	}
 	if t.closed || t.n >= t.cfg.MaxPending {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -131,6 +133,33 @@ func TestPendingIsBounded(t *testing.T) {
 		}
 		if b.PendingCount() != defaultMaxPendingPerToken || len(b.dropped) != 2 || b.dropped[0] != all[0] || b.dropped[1] != all[1] {
 			t.Fatalf("%d pending, %d dropped", b.PendingCount(), len(b.dropped))
+		}
+	})
+	t.Run("a stranger who posts the token again from elsewhere leaves the Client's association", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, nil)
+		token := b.token(nil)
+		first := must(b.PostToken(ctx, here, post(token)))
+		for i := range byte(40) {
+			must(b.PostToken(ctx, netip.AddrFrom4([4]byte{127, 0, 77, 1 + i%2}), post(token)))
+		}
+		if len(b.dropped) == 0 || slices.Contains(b.dropped, first) {
+			t.Fatalf("%d dropped, the Client's among them: %v", len(b.dropped), slices.Contains(b.dropped, first))
+		}
+		if _, _, err := b.Confirm(ctx, first); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("for each token from all sources, by dropping the oldest", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, nil)
+		token := b.token(nil)
+		first := must(b.PostToken(ctx, here, post(token)))
+		for i := range byte(sourcesPerToken * defaultMaxPendingPerToken) {
+			must(b.PostToken(ctx, netip.AddrFrom4([4]byte{127, 0, 78, i}), post(token)))
+		}
+		if n := b.PendingCount(); n != sourcesPerToken*defaultMaxPendingPerToken || !slices.Contains(b.dropped, first) {
+			t.Fatalf("%d pending, %d dropped", n, len(b.dropped))
 		}
 	})
 	t.Run("AC-093 in all, by refusing more with 5.03", func(t *testing.T) {

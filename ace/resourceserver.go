@@ -81,7 +81,7 @@ func (s *ResourceServer) postToken(ctx context.Context, from netip.Addr, payload
 		s.cfg.Dropped(p)
 		return nil, refuse(RefusedInternal, err)
 	}
-	p.Response = resp.Marshal()
+	p.Response, p.from = resp.Marshal(), from
 	if err := s.pending.add(p); err != nil {
 		s.cfg.Dropped(p)
 		return nil, refuse(RefusedBusy, err)

@@ -86,15 +86,21 @@ func (b *bucket) take(now time.Time) {
 
 // hint makes the group check its version soon: a message had an unknown Gid, or
 // a request got no answer. The keys may be outdated.
-func (g *Group) hint() {
+//
+// It reports whether such a check is on its way.
+func (g *Group) hint() bool {
 	now := g.d.now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.todo.hintAt.IsZero() || now.Before(g.todo.quiet) || g.ended != nil {
-		return
+	if !g.todo.hintAt.IsZero() {
+		return g.ended == nil
+	}
+	if now.Before(g.todo.quiet) || g.ended != nil {
+		return false
 	}
 	g.todo.hintAt = now.Add(g.d.spread(hintSpread, hintSpread))
 	g.wake()
+	return true
 }
 
 // checked notes a check that succeeded, and whether there were newer keys.

@@ -52,6 +52,7 @@ func (g *Group) catchUp(ctx context.Context) error {
 		return err
 	}
 	g.checked(newer)
+	g.unpark(newer)
 	return nil
 }
 

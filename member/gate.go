@@ -21,9 +21,13 @@ type gate struct{ d *Device }
 func (o gate) OpenRequest(m message.Message, opt coapmsg.OSCOREOption, from netip.AddrPort, multicast bool) (*endpoint.Opened, error) {
 	op, err := o.d.contexts.OpenRequest(m, opt, from, multicast)
 	if errors.Is(err, endpoint.ErrNoContext) && opt.KIDContext != nil {
-		// Perhaps one of the groups was rekeyed and the device missed it.
+		// Perhaps one of the groups was rekeyed and the device missed it. If so
+		// the request waits until the group has found out: it may be the first
+		// one under the new keys.
 		for _, g := range o.d.Groups() {
-			g.hint()
+			if g.hint() && opt.Group && g.park(opt) {
+				err = &endpoint.MissingCredential{Gid: opt.KIDContext, SenderID: opt.KID}
+			}
 		}
 	}
 	if err != nil {

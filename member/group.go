@@ -37,6 +37,7 @@ type Group struct {
 	inactive  bool         // the group is not active, as far as the device knows
 	ended     error        // why the membership is over
 	todo      agenda
+	parked    []parkedRequest // under a Gid that is perhaps the group's by now
 }
 
 func newGroup(d *Device, number uint64, rec groupRecord) *Group {

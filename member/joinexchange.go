@@ -54,8 +54,8 @@ func (g *Group) joinExchange(ctx context.Context) (*joined, error) {
 		switch {
 		case lost(r, err):
 			g.d.forget(a)
-			if fresh || try == joinTries {
-				return nil, errors.Join(err, fmt.Errorf("join: %w: the association does not hold", ErrManager))
+			if try == joinTries {
+				return nil, errors.Join(err, fmt.Errorf("join: %w: no association holds", ErrUnauthorised))
 			}
 			continue
 		case err != nil:

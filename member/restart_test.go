@@ -307,7 +307,8 @@ func TestManagerRestarts(t *testing.T) {
 					}
 				} else {
 					w.check(sw.of("hall").Check(t.Context())) // one member has the new keys
-					sw.ask("hall")                            // the others hear an unknown Gid
+					// The others hear an unknown Gid, and the request waits until they know it.
+					sw.answers("hall", "lamp-1", "lamp-2")
 					for _, d := range l {
 						d.awaitFor(member.EventMissed, 1, 10*time.Second)
 					}

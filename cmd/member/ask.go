@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -101,7 +102,7 @@ func (a *app) ask(ctx context.Context, q *askFlags, r member.Request) error {
 			return err
 		}
 		// The process that used the device before may have missed a rekeying.
-		if err := g.Check(ctx); err != nil {
+		if err := a.checkFirst(ctx, g); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(ctx, q.wait)
@@ -187,4 +188,23 @@ func (a *app) showAnswers(answers []answerInfo, expect int) error {
 		err = cli.Fail(cli.ExitPartial, "give --wait more time, or check that the members serve", "%d of %d answers came", len(answers), expect)
 	}
 	return err
+}
+
+// checkTime is how long a request waits for the Group Manager: members talk
+// without it as long as their keys are good.
+const checkTime = 5 * time.Second
+
+// checkFirst brings the keys up to date if the Group Manager can be reached,
+// and otherwise says so and goes on with those that are there.
+func (a *app) checkFirst(ctx context.Context, g *member.Group) error {
+	short, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	err := g.Check(short)
+	unreachable := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, endpoint.ErrTimeout) ||
+		errors.Is(err, endpoint.ErrNoResponse) || errors.Is(err, endpoint.ErrReset)
+	if err == nil || ctx.Err() != nil || !unreachable || g.Status().Stale {
+		return err
+	}
+	fmt.Fprintln(a.err, "member: the Group Manager does not answer; going on with the keys that are there")
+	return nil
 }
