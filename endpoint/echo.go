@@ -19,9 +19,10 @@ const (
 	// echoLifetime is how long an Echo value is good: leisure, a unicast
 	// round trip with retransmissions, and some.
 	echoLifetime = 60 * time.Second
-	// echoesUsed is how many values may be redeemed in that time; more are
-	// challenged again.
-	echoesUsed = 4096
+	// echoesUsed is how many values may be redeemed in twice that time; more
+	// are challenged again. Some 8 MB at the most: enough for tens of thousands
+	// of devices that come back at once, as after a power cut.
+	echoesUsed = 65536
 )
 
 // echoes makes and checks Echo values (RFC 9175, Section 2). A value carries
