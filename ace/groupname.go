@@ -17,6 +17,9 @@ func CheckGroupName(name string) error {
 	if name == "" || len(name) > MaxGroupName || name == "." || name == ".." {
 		return fmt.Errorf("%w: %q cannot name a group", ErrScope, name)
 	}
+	if strings.EqualFold(name, noSec) {
+		return fmt.Errorf("%w: %q means no security at all", ErrScope, name)
+	}
 	for i := range len(name) {
 		c := name[i]
 		switch {
@@ -28,3 +31,7 @@ func CheckGroupName(name string) error {
 	}
 	return nil
 }
+
+// noSec is the name that no security group may have, in any letter case: nodes could take it for a sign that a group goes without
+// security (draft-ietf-core-groupcomm-bis, Section 2.2.1.3).
+const noSec = "NoSec"

@@ -55,7 +55,7 @@ func TestKeyManagement(t *testing.T) {
 				t.Fatalf("%x", m.StaleIDs)
 			}
 		})
-		t.Run("GO-12.2-11 every member that stays gets secret, Gid, number and stale set, the same", func(t *testing.T) {
+		t.Run("GO-12.2-11,GC-6.2.1-1 every member that stays gets secret, Gid, number and stale set, the same", func(t *testing.T) {
 			if !bytes.Equal(m.Gid, n.Gid) || !bytes.Equal(m.MasterSecret, n.MasterSecret) || m.Version != n.Version || len(m.StaleIDs) != len(n.StaleIDs) || len(m.MasterSecret) == 0 {
 				t.Fatalf("%+v\n%+v", m, n)
 			}
