@@ -73,7 +73,7 @@ func campaign(t *testing.T, cfg Config, rounds int) {
 	})
 	for range rounds {
 		if err := errors.Join(w.crash(ctx), w.check(ctx)); err != nil {
-			t.Fatalf("round %d of seed %d: %v\n%s", w.round, cfg.Seed, err, w.proc.tail())
+			t.Fatalf("round %d of seed %d: %v\n%s", w.round.Load(), cfg.Seed, err, w.proc.tail())
 		}
 	}
 	// The group goes on: everybody joins and is rekeyed once more.

@@ -72,7 +72,7 @@ const longestRound = 150 * time.Millisecond
 // crash runs a round: tasks side by side, and in the middle of them the kill, at
 // a random datagram or a random time, whichever is first.
 func (w *world) crash(ctx context.Context) error {
-	w.round++
+	w.round.Add(1)
 	tasks := w.plan()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

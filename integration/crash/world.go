@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -58,7 +59,7 @@ type world struct {
 	oracle  *oracle.Oracle
 	facts   *facts
 	creds   memberCreds
-	round   int
+	round   atomic.Int64
 }
 
 func newWorld(ctx context.Context, cfg Config) (*world, error) {
@@ -211,7 +212,7 @@ func (w *world) speak(d *device, h *holding) error {
 	if err != nil {
 		return err
 	}
-	where := fmt.Sprintf("round %d, version %d", w.round, h.version)
+	where := fmt.Sprintf("round %d, version %d", w.round.Load(), h.version)
 	if err := w.oracle.AddGroup(where, p, w.creds); err != nil {
 		return err
 	}
@@ -233,7 +234,7 @@ func (w *world) judge() error {
 		if r.Direction == relay.ToDevice {
 			from = oracle.FromServer
 		}
-		o, err := w.oracle.Look(r.Device.String(), from, r.Bytes, fmt.Sprintf("round %d", w.round))
+		o, err := w.oracle.Look(r.Device.String(), from, r.Bytes, fmt.Sprintf("round %d", w.round.Load()))
 		if err == nil && from == oracle.FromServer {
 			err = w.facts.see(o, w.nameOf(r.Device))
 		}
