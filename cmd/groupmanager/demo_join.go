@@ -111,7 +111,8 @@ func (d *demo) join(ctx context.Context, s *step) error {
 		st := g.Status()
 		list = append(list, joined{
 			Device: dev.name, Addr: d.devices[dev.name].Addr().String(), SenderID: hex.EncodeToString(st.SenderID),
-			Version: st.Version, Node: st.Node, ManagerPoP: true, Peers: st.Peers,
+			Version: st.Version, Node: st.Node, Peers: st.Peers,
+			ManagerPoP: true, // Join fails otherwise, and installs nothing
 		})
 		s.say("%s on %s: token over OSCORE, possession of its key proved, the Group Manager's proof verified; Sender ID %x, key version %d, %d credentials",
 			dev.name, d.devices[dev.name].Addr(), st.SenderID, st.Version, st.Peers)
