@@ -23,17 +23,22 @@ func TestWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	leave(0)
-	if g := w.info("g1"); g.Version != 0 || g.Members != 3 || g.Due != CauseLeave {
-		t.Fatalf("%+v", g)
-	}
-	w.clock.Advance(time.Second)
-	leave(1)
-	if g := w.info("g1"); g.Version != 0 || g.Due != CauseLeave {
-		t.Fatalf("%+v", g)
-	}
-	w.clock.Advance(time.Second) // the deadline is that of the first one
-	eventually(t, "one rekeying for both", func() bool { g := w.info("g1"); return g.Version == 1 && g.Due == CauseNone })
+	t.Run("GC-6.2.1-2 who leaves within a window of another shares its rekeying, who is evicted or revoked waits for none", func(t *testing.T) {
+		leave(0)
+		if g := w.info("g1"); g.Version != 0 || g.Members != 3 || g.Due != CauseLeave {
+			t.Fatalf("%+v", g)
+		}
+		w.clock.Advance(time.Second)
+		leave(1)
+		if g := w.info("g1"); g.Version != 0 || g.Due != CauseLeave {
+			t.Fatalf("%+v", g)
+		}
+		w.clock.Advance(time.Second) // the deadline is that of the first one
+		eventually(t, "one rekeying for both", func() bool { g := w.info("g1"); return g.Version == 1 && g.Due == CauseNone })
+		if o := w.opt.Windows; o.of(CauseEviction) != 0 || o.of(CauseTokenRevoked) != 0 || o.of(CauseTokenExpired) != 0 {
+			t.Fatal(o)
+		}
+	})
 	t.Run("another rekeying settles what is owed", func(t *testing.T) {
 		leave(2)
 		if _, err := w.Evict(ctx, "g1", nodes[3], CauseEviction); err != nil {
