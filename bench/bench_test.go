@@ -34,15 +34,34 @@ func TestOutput(t *testing.T) {
 			}
 		}
 	})
+	figures := []result{{suite{name: "x", title: "Things"}, []figure{
+		atMostTimes("a", 12, 10, "ns", 1.15), atMost("b", 12, 10, "ns", 12), count("c", 3, "allocations", 2).noted("why | how"), shown("d", 0.5, 1, "s"),
+	}}}
 	t.Run("table", func(t *testing.T) {
 		var out bytes.Buffer
-		figures := []figure{atMostTimes("a", 12, 10, "ns", 1.15), atMost("b", 12, 10, "ns", 12), count("c", 3, "allocations", 2), shown("d", 0.5, 1, "s")}
 		if err := writeTable(&out, figures); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"a     12     ns           10     1.20   ≤ 1.15 × floor  no", "b     12     ns           10     1.20   ≤ 12 ns         yes", "c     3      allocations  -      -      ≤ 2             no", "d     0.5    s            1      0.50   none            yes"} {
+		for _, want := range []string{
+			"a     12     ns           10     1.20   ≤ 1.15 × floor  no   -", "b     12     ns           10     1.20   ≤ 12 ns         yes  -",
+			"c     3      allocations  -      -      ≤ 2             no   why | how", "d     0.5    s            1      0.50   none            yes  -",
+		} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("no line %q in\n%s", want, out.String())
+			}
+		}
+	})
+	t.Run("markdown", func(t *testing.T) {
+		var out bytes.Buffer
+		if err := writeMarkdown(&out, figures); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			"### Things\n\n| what | value | unit | floor | ratio | goal | met | note |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n| a | 12 | ns | 10 | 1.20 | ≤ 1.15 × floor | no | - |\n",
+			"| c | 3 | allocations | - | - | ≤ 2 | no | why \\| how |\n",
+		} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no lines %q in\n%s", want, out.String())
 			}
 		}
 	})

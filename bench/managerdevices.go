@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -36,8 +37,9 @@ func serveDevices(server netip.AddrPort, in io.Reader, out io.Writer) error {
 		}
 	}()
 	for o := range orders {
-		took, err := p.obey(o, orders)
-		r := report{Took: took}
+		cpu := cpuTime()
+		r, err := p.obey(o, orders)
+		r.CPU = cpuTime() - cpu
 		if err != nil {
 			r.Err = err.Error()
 		}
@@ -58,7 +60,7 @@ type park struct {
 	all    []*lamp
 }
 
-func (p *park) obey(o order, more <-chan order) (time.Duration, error) {
+func (p *park) obey(o order, more <-chan order) (report, error) {
 	switch o.Do {
 	case "associate":
 		return p.each(o.N, func(i int) error { return p.associate(i) })
@@ -69,18 +71,18 @@ func (p *park) obey(o order, more <-chan order) (time.Duration, error) {
 	case "flooded":
 		stop, ended := make(chan struct{}), make(chan error, 1)
 		go func() { ended <- p.floodUntil(stop, o.Group) }()
-		took, err := p.each(o.N, func(i int) error { return p.all[i].join(o.Group) })
+		r, err := p.each(o.N, func(i int) error { return p.all[i].join(o.Group) })
 		close(stop)
 		if ferr := <-ended; err == nil {
 			err = ferr
 		}
-		return took, err
+		return r, err
 	}
-	return 0, fmt.Errorf("no such order: %q", o.Do)
+	return report{}, fmt.Errorf("no such order: %q", o.Do)
 }
 
 // each does something with the first n devices, clients of them at once.
-func (p *park) each(n int, f func(i int) error) (time.Duration, error) {
+func (p *park) each(n int, f func(i int) error) (report, error) {
 	for len(p.all) < n {
 		p.all = append(p.all, nil)
 	}
@@ -91,7 +93,7 @@ func (p *park) each(n int, f func(i int) error) (time.Duration, error) {
 		g.Go(func() error { return f(i) })
 	}
 	err := g.Wait()
-	return time.Since(start), err
+	return report{Took: time.Since(start)}, err
 }
 
 func (p *park) associate(i int) error {
@@ -104,26 +106,49 @@ func (p *park) associate(i int) error {
 	return l.associate(p.key, scope)
 }
 
-// probe asks for the version, over and over until told to end, and gives the
-// 99th percentile of the answers' times.
-func (p *park) probe(group string, more <-chan order) (time.Duration, error) {
-	var times []time.Duration
+// probePause is how long a device waits between two requests of a probe.
+const probePause = 2 * time.Millisecond
+
+// probe lets one device read the version of a group, and another join another
+// group, over and over until told to end; it gives the times of both, in order.
+func (p *park) probe(groups string, more <-chan order) (report, error) {
+	group, other, _ := strings.Cut(groups, " ")
+	end := make(chan struct{})
+	go func() {
+		<-more
+		close(end)
+	}()
+	var reads, joins []time.Duration
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		reads, err = repeat(end, func() error {
+			_, err := p.all[0].ask(codes.GET, "ace-group/"+group+"/num", 0, nil, true)
+			return err
+		})
+		return err
+	})
+	g.Go(func() (err error) {
+		joins, err = repeat(end, func() error { return p.all[1].join(other) })
+		return err
+	})
+	err := g.Wait()
+	return report{Times: map[string][]time.Duration{"read": reads, "join": joins}}, err
+}
+
+// repeat does something until the end and gives the times it took, in order.
+func repeat(end <-chan struct{}, do func() error) (times []time.Duration, err error) {
 	for {
 		select {
-		case <-more:
-			if len(times) == 0 {
-				return 0, nil
-			}
+		case <-end:
 			slices.Sort(times)
-			return times[len(times)*99/100], nil
-		default:
+			return times, nil
+		case <-time.After(probePause):
 		}
 		start := time.Now()
-		if _, err := p.all[0].ask(codes.GET, "ace-group/"+group+"/num", 0, nil, true); err != nil {
-			return 0, err
+		if err := do(); err != nil {
+			return nil, err
 		}
 		times = append(times, time.Since(start))
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -139,8 +164,8 @@ func (p *park) floodUntil(stop <-chan struct{}, group string) error {
 	if err != nil {
 		return err
 	}
-	const tick = 10 * time.Millisecond
-	t := time.NewTicker(tick)
+	const pause = 10 * time.Millisecond
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for n := 0; ; {
 		select {
@@ -148,7 +173,7 @@ func (p *park) floodUntil(stop <-chan struct{}, group string) error {
 			return nil
 		case <-t.C:
 		}
-		for range floodRate / int(time.Second/tick) {
+		for range floodRate / int(time.Second/pause) {
 			b := kinds[n%len(kinds)]
 			b[2], b[3] = byte(n>>8), byte(n)
 			n++

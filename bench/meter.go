@@ -26,7 +26,10 @@ type op struct {
 }
 
 // meter measures operations by turns.
-type meter struct{ rounds int }
+type meter struct {
+	rounds   int
+	profiles string // directory for CPU profiles of tasks; empty: none
+}
 
 // time fills in fastest of each operation.
 func (m *meter) time(ops ...*op) error {
