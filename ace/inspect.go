@@ -1,12 +1,13 @@
 package ace
 
 import (
+	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/cborx"
 )
 
 // Inspection is what can be said of a token by looking at it. Its claims print without secrets.
@@ -28,8 +29,8 @@ type Inspection struct {
 // association comes of it, the time of a token with exi does not begin, and the issuer is not asked.
 func (s *ResourceServer) Inspect(info []byte) *Inspection {
 	trusted := *s.issuers.Load()
-	o, hash, wellformed, err := openInfo(info, trusted)
-	v := &Inspection{Hash: hash}
+	o, wellformed, err := openInfo(info, trusted)
+	v := &Inspection{}
 	v.look(info)
 	switch {
 	case err != nil && !wellformed:
@@ -39,7 +40,7 @@ func (s *ResourceServer) Inspect(info []byte) *Inspection {
 		v.Refusal = refuse(RefusedWrapper, err)
 		return v
 	}
-	v.Issuer, v.Nested = o.as.Issuer, o.signed && o.encrypted
+	v.Issuer, v.Nested, v.Hash = o.as.Issuer, o.signed && o.encrypted, o.hash
 	c, err := readClaims(o.claims)
 	if err != nil {
 		v.Refusal = refuse(RefusedClaims, err)
@@ -49,15 +50,15 @@ func (s *ResourceServer) Inspect(info []byte) *Inspection {
 	if claims, err := whole.whole(); err == nil {
 		v.Claims, v.Bound = claims, claims.Cnf.kind()
 	}
-	v.Refusal = s.inspectClaims(c, o, hash)
+	v.Refusal = s.inspectClaims(c, o)
 	if o.as.Introspect {
 		v.Warnings = append(v.Warnings, "its issuer is asked before it is taken")
 	}
 	return v
 }
 
-func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened, hash TokenHash) *Error {
-	if s.cfg.Revoked(hash) {
+func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened) *Error {
+	if s.cfg.Revoked(o.hash) {
 		return refuse(RefusedRevoked, fmt.Errorf("%w: revoked", ErrToken))
 	}
 	v, err := s.judge(c, o.as.Issuer)
@@ -76,7 +77,7 @@ func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened, hash TokenHash) 
 	if err != nil {
 		return refuse(RefusedClaims, err)
 	}
-	if err := s.cfg.Exi.check(o.as.Issuer, n, hash); err != nil {
+	if err := s.cfg.Exi.check(o.as.Issuer, n, o.hash); err != nil {
 		return refuse(RefusedExi, err)
 	}
 	return nil
@@ -84,33 +85,28 @@ func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened, hash TokenHash) 
 
 // look describes the outermost layer, as far as it can be seen without a key.
 func (v *Inspection) look(info []byte) {
-	l, ok, err := nextLayer(info, true)
-	if err != nil {
-		token, derr := base64.RawURLEncoding.Strict().DecodeString(string(info))
-		if derr != nil {
-			return
-		}
-		if l, ok, err = nextLayer(token, true); err != nil {
-			return
-		}
+	v.Hash = HashToken(info)
+	if token, ok := tokenOfText(info); ok && cborx.Wellformed(info) != nil {
 		v.Warnings = append(v.Warnings, "this is the base64url text of a token")
+		info, v.Hash = token, HashToken(token)
 	}
-	if !ok {
+	l, ok, err := nextLayer(info, true)
+	if err != nil || !ok {
 		return
 	}
-	empty := false
+	var form []byte
 	if l.kind == tagEncrypt0 {
 		v.Shape = "16([…])"
 		if m, err := cose.ParseEncrypt0(l.body); err == nil {
-			v.Alg, v.KID, empty = m.Alg.String(), m.KID, m.UnprotectedEmpty
+			v.Alg, v.KID, form = m.Alg.String(), m.KID, strictEncrypted(m, true)
 		}
 	} else {
 		v.Shape = "18([…])"
 		if m, err := cose.ParseSign1(l.body); err == nil {
-			v.Alg, v.KID, empty = m.Alg.String(), m.KID, m.UnprotectedEmpty
+			v.Alg, v.KID, form = m.Alg.String(), m.KID, strictSigned(m, true)
 		}
 	}
-	if v.Strict = l.strict && empty; l.strict {
+	if v.Strict = bytes.Equal(info, form); bytes.HasPrefix(info, []byte(prefixEncrypted[:2])) {
 		v.Shape = "61(" + v.Shape + ")"
 	}
 }

@@ -12,6 +12,7 @@ import (
 // opened is a token whose protection was verified, layer by layer.
 type opened struct {
 	claims    []byte     // encoded claims set
+	hash      TokenHash  // of the token in its one strict form, whatever form it came in
 	as        *TrustedAS // whose key verified the outermost layer; all other layers are by keys of the same issuer
 	encrypted bool       // nobody but issuer and Resource Server can read it
 	signed    bool
@@ -19,9 +20,10 @@ type opened struct {
 
 // layer is one COSE object of a token.
 type layer struct {
-	kind   cborTag // COSE_Encrypt0 or COSE_Sign1
-	body   []byte  // the object without tags
-	strict bool    // its tags are those that RFC 9770, Section 3 leaves
+	kind      cborTag // COSE_Encrypt0 or COSE_Sign1
+	body      []byte  // the object without tags
+	whole     []byte  // with them, as it came
+	outermost bool
 }
 
 type cborTag uint64
@@ -61,14 +63,7 @@ func openToken(token []byte, trusted []TrustedAS) (*opened, error) {
 
 // nextLayer splits the tags from content. Content of an inner layer without a COSE tag is the claims set: ok is false.
 func nextLayer(content []byte, outermost bool) (l layer, ok bool, err error) {
-	for prefix, kind := range map[string]cborTag{prefixEncrypted: tagEncrypt0, prefixSigned: tagSign1} {
-		if body, found := bytes.CutPrefix(content, []byte(prefix)); found && outermost {
-			return layer{kind, body, true}, true, nil
-		}
-	}
-	if body, found := bytes.CutPrefix(content, []byte(prefixInner)); found && !outermost {
-		return layer{tagSign1, body, true}, true, nil
-	}
+	l = layer{whole: content, outermost: outermost}
 	num, body, tagged := cborx.CutTag(content)
 	if tagged && cborTag(num) == tagCWT { // a COSE tag must follow (RFC 8392, Section 6)
 		if num, body, tagged = cborx.CutTag(body); !tagged {
@@ -77,20 +72,24 @@ func nextLayer(content []byte, outermost bool) (l layer, ok bool, err error) {
 	}
 	switch kind := cborTag(num); {
 	case tagged && (kind == tagEncrypt0 || kind == tagSign1):
-		return layer{kind, body, false}, true, nil
+		l.kind, l.body = kind, body
+		return l, true, nil
 	case tagged:
 		return l, false, fmt.Errorf("%w: tag %d", ErrToken, num)
 	case !outermost:
 		return l, false, nil
 	}
 	// Without tags the context tells the type (RFC 8392, Section 7.2): here the number of elements.
+	l.body = content
 	switch {
 	case len(content) > 0 && content[0] == 0x83:
-		return layer{tagEncrypt0, content, false}, true, nil
+		l.kind = tagEncrypt0
 	case len(content) > 0 && content[0] == 0x84:
-		return layer{tagSign1, content, false}, true, nil
+		l.kind = tagSign1
+	default:
+		return l, false, fmt.Errorf("%w: not tagged as CWT", ErrToken)
 	}
-	return l, false, fmt.Errorf("%w: not tagged as CWT", ErrToken)
+	return l, true, nil
 }
 
 // open verifies one layer with a key of trusted and returns its content.
@@ -106,7 +105,7 @@ func (o *opened) decrypt(l layer, trusted []TrustedAS) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	content, err := o.try(l.strict && m.UnprotectedEmpty, m.KID, trusted, opener{
+	content, err := o.try(l.whole, strictEncrypted(m, l.outermost), m.KID, trusted, opener{
 		kid:  func(as *TrustedAS) ([]byte, bool) { return as.Key.KID, as.Key.Alg != 0 && as.Key.Alg == m.Alg },
 		open: func(as *TrustedAS) ([]byte, error) { return m.Open(as.Key.Key, nil) },
 	})
@@ -119,7 +118,7 @@ func (o *opened) verify(l layer, trusted []TrustedAS) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	content, err := o.try(l.strict && m.UnprotectedEmpty, m.KID, trusted, opener{
+	content, err := o.try(l.whole, strictSigned(m, l.outermost), m.KID, trusted, opener{
 		kid:  func(as *TrustedAS) ([]byte, bool) { return as.Verify.KID, as.Verify.Alg != 0 && as.Verify.Alg == m.Alg },
 		open: func(as *TrustedAS) ([]byte, error) { return m.Payload, m.Verify(as.Verify.Key, nil) },
 	})
@@ -133,9 +132,10 @@ type opener struct {
 	open func(as *TrustedAS) ([]byte, error)
 }
 
-// try looks for the record of trusted whose key opens the layer, and returns its content. kid is only a hint: it is not
-// authentic yet, several keys may have it, and it may be absent from the tokens of lenient issuers.
-func (o *opened) try(strict bool, kid []byte, trusted []TrustedAS, u opener) ([]byte, error) {
+// try looks for the record of trusted whose key opens a layer, and returns its content. A layer that is not in its strict form is
+// taken from lenient issuers only. kid is no more than a hint: it is not authentic yet, several keys may have it, and it may be
+// absent from the tokens of lenient issuers.
+func (o *opened) try(layer, form, kid []byte, trusted []TrustedAS, u opener) ([]byte, error) {
 	fault := fmt.Errorf("%w: no key opens it", ErrToken)
 	for i := range trusted {
 		as := &trusted[i]
@@ -146,8 +146,8 @@ func (o *opened) try(strict bool, kid []byte, trusted []TrustedAS, u opener) ([]
 		if !ok || !bytes.Equal(own, kid) && !(as.Lenient && kid == nil) {
 			continue
 		}
-		if !strict && !as.Lenient {
-			fault = fmt.Errorf("%w: its tags or unprotected headers are not as its issuer's have to be", ErrToken)
+		if !as.Lenient && !bytes.Equal(layer, form) {
+			fault = fmt.Errorf("%w: its tags, unprotected headers or encoding are not as its issuer's have to be", ErrToken)
 			continue
 		}
 		content, err := u.open(as)
@@ -155,7 +155,7 @@ func (o *opened) try(strict bool, kid []byte, trusted []TrustedAS, u opener) ([]
 			continue
 		}
 		if o.as == nil {
-			o.as = as
+			o.as, o.hash = as, HashToken(form)
 		}
 		return content, nil
 	}
@@ -165,33 +165,43 @@ func (o *opened) try(strict bool, kid []byte, trusted []TrustedAS, u opener) ([]
 // openInfo opens what a Client posted as token (RFC 9770, Section 4.3.1): the token itself or, if that does not verify, its
 // base64url text, which a Client has that got the token in JSON. The hash of both is the same. wellformed says whether either
 // reading is CBOR at all.
-func openInfo(info []byte, trusted []TrustedAS) (o *opened, hash TokenHash, wellformed bool, err error) {
-	hash = HashToken(info)
+func openInfo(info []byte, trusted []TrustedAS) (o *opened, wellformed bool, err error) {
 	wellformed = cborx.Wellformed(info) == nil
 	if wellformed {
 		if o, err = openToken(info, trusted); err == nil {
-			return o, hash, true, nil
+			return o, true, nil
 		}
 	}
-	token := make([]byte, base64.RawURLEncoding.DecodedLen(len(info)))
-	n, derr := base64.RawURLEncoding.Strict().Decode(token, info)
-	if token = token[:n]; derr != nil || cborx.Wellformed(token) != nil {
+	token, ok := tokenOfText(info)
+	if !ok {
 		if err == nil {
 			err = fmt.Errorf("%w: access token", ErrMalformed)
 		}
-		return nil, hash, wellformed, err
+		return nil, wellformed, err
 	}
 	o, terr := openToken(token, trusted)
 	if terr != nil && err != nil {
-		return nil, hash, true, err
+		return nil, true, err
 	}
-	return o, HashTokenText(string(info)), true, terr
+	return o, true, terr
+}
+
+// tokenOfText decodes the base64url text of a token. Of the texts that a decoder takes for the same token only the one without
+// line breaks and with all unused bits zero is its text: another would have another hash.
+func tokenOfText(text []byte) (token []byte, ok bool) {
+	token = make([]byte, base64.RawURLEncoding.DecodedLen(len(text)))
+	n, err := base64.RawURLEncoding.Strict().Decode(token, text)
+	token = token[:n]
+	if err != nil || base64.RawURLEncoding.EncodeToString(token) != string(text) {
+		return nil, false
+	}
+	return token, cborx.Wellformed(token) == nil
 }
 
 // OpenIssued opens what a Resource Server presented as token with the keys of those in trusted and reads its claims: how an
 // Authorization Server looks into a token that it has issued. It judges none of them.
 func OpenIssued(info []byte, trusted []TrustedAS) (*Claims, error) {
-	o, _, _, err := openInfo(info, trusted)
+	o, _, err := openInfo(info, trusted)
 	if err != nil {
 		return nil, err
 	}

@@ -71,14 +71,22 @@ func seal(k TokenKey, iv, content []byte) ([]byte, error) {
 //
 //	61(18([<< {1: alg, 4: kid} >>, {}, claims, signature]))
 //
-// which serves an audience of several Resource Servers (RFC 9200, Section 6.1). Everybody can read it: claims with a secret key
+// which serves an audience of several Resource Servers (RFC 9200, Section 6.1). An ECDSA signature has the lower of its two values
+// of s, as the hash of a token has to be one. Everybody can read it: claims with a secret key
 // wrap [ErrSecretInClear], unless that is encrypted by itself (RFC 8747, Section 3.3; [SealKey]).
 func SignToken(k SigningKey, c *Claims) ([]byte, error) {
 	if c.Cnf.secretInClear() {
 		return nil, ErrSecretInClear
 	}
 	signed, err := sign(k, c)
-	return append([]byte(prefixSigned), signed...), err
+	if err != nil {
+		return nil, err
+	}
+	m, err := cose.ParseSign1(signed)
+	if err != nil {
+		return nil, fmt.Errorf("sign token: %w", err)
+	}
+	return strictSigned(m, true), nil
 }
 
 func sign(k SigningKey, c *Claims) ([]byte, error) {

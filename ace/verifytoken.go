@@ -19,7 +19,7 @@ type verified struct {
 // scope, then what else this application needs, the issuer's word last. Its errors are [*Error]s with their Refusal.
 func (s *ResourceServer) verify(ctx context.Context, from netip.Addr, info []byte) (*verified, error) {
 	trusted := *s.issuers.Load()
-	o, hash, wellformed, err := openInfo(info, trusted)
+	o, wellformed, err := openInfo(info, trusted)
 	if err != nil {
 		if as := referrer(trusted); as != nil {
 			return s.verifyReference(ctx, from, as, info)
@@ -33,8 +33,8 @@ func (s *ResourceServer) verify(ctx context.Context, from netip.Addr, info []byt
 	if err != nil {
 		return nil, refuse(RefusedClaims, err)
 	}
-	if s.cfg.Revoked(hash) {
-		s.seen(c, hash, o.as.Issuer)
+	if s.cfg.Revoked(o.hash) {
+		s.seen(c, o.hash, o.as.Issuer)
 		return nil, refuse(RefusedRevoked, fmt.Errorf("%w: revoked", ErrToken))
 	}
 	v, err := s.judge(c, o.as.Issuer)
@@ -53,7 +53,7 @@ func (s *ResourceServer) verify(ctx context.Context, from netip.Addr, info []byt
 			return nil, err
 		}
 	}
-	return v, s.admit(c, v.token, hash)
+	return v, s.admit(c, v.token, o.hash)
 }
 
 // referrer returns the first record whose tokens may be references.
