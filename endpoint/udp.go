@@ -76,12 +76,24 @@ func (UDP) ListenGroup(group netip.AddrPort, ifName string) (Transport, error) {
 	return &udpSocket{conn: c, local: group, v4: group.Addr().Is4()}, nil
 }
 
+// receiveBuffer is how many bytes of datagrams the kernel is asked to keep until
+// they are read, its own records of them included: some thousand, for when a
+// fleet speaks up at once. It gives no more than net.core.rmem_max.
+const receiveBuffer = 4 << 20
+
 func listenUDP(addr netip.AddrPort) (*net.UDPConn, error) {
 	network := "udp6"
 	if addr.Addr().Is4() {
 		network = "udp4"
 	}
-	return net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return nil, err
+	}
+	// A smaller buffer, where the system refuses this one, loses datagrams
+	// earlier; the senders send them again.
+	_ = c.SetReadBuffer(receiveBuffer)
+	return c, nil
 }
 
 func localAddr(c *net.UDPConn) netip.AddrPort {

@@ -12,8 +12,8 @@ import (
 )
 
 // deliveryLoop hands rekeying messages and eviction notices to the Delivery
-// port: at most DeliveryWorkers at once, one at a time for each member, with
-// growing waits between attempts and an end. Its only goroutines are its own
+// port: at most DeliveryWorkers at once and DeliveryRate a second, one at a time
+// for each member, with growing waits between attempts and an end. Its only goroutines are its own
 // loop and the workers of exchanges under way; both end with Stop.
 //
 // What is to be delivered is derived from the store: a group is scanned when its
@@ -27,6 +27,7 @@ type deliveryLoop struct {
 	dirty bool              // the store may owe something that was not looked for
 	seen  map[uint64]uint64 // group -> one more than the version scanned for
 	timer clock.Timer
+	pace  pace
 	cache map[uint64]cachedMessage
 }
 
@@ -103,12 +104,13 @@ func (s *Service) runDelivery(ctx context.Context) {
 	}
 }
 
-// nextJob takes the next job that is due, or nil.
+// nextJob takes the next job that is due, if it is time for one, or nil.
 func (s *Service) nextJob() *job {
 	d := &s.delivery
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.queue) == 0 || d.queue[0].due.After(s.clock.Now()) {
+	now := s.clock.Now()
+	if len(d.queue) == 0 || d.queue[0].due.After(now) || !d.pace.take(now) {
 		return nil
 	}
 	j := heap.Pop(&d.queue).(*job)
@@ -123,7 +125,7 @@ func (d *deliveryLoop) tried(j *job) int {
 	return j.attempts
 }
 
-// armDelivery wakes the loop when the next job is due.
+// armDelivery wakes the loop when the next job is due and it is time for one.
 func (s *Service) armDelivery() {
 	d := &s.delivery
 	d.mu.Lock()
@@ -133,7 +135,8 @@ func (s *Service) armDelivery() {
 		d.timer = nil
 	}
 	if len(d.queue) > 0 {
-		d.timer = s.clock.AfterFunc(max(d.queue[0].due.Sub(s.clock.Now()), 0), func() { signal(d.wake) })
+		now := s.clock.Now()
+		d.timer = s.clock.AfterFunc(max(d.queue[0].due.Sub(now), d.pace.wait(now)), func() { signal(d.wake) })
 	}
 }
 

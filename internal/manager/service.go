@@ -67,8 +67,6 @@ type Options struct {
 	Subject string
 	// Scheme is how rekeyings reach the members; nil: PointToPoint.
 	Scheme Scheme
-	// Windows make removals of members wait for one another before a rekeying.
-	Windows Windows
 	// GidPrefix goes before every Gid; for sites with several Group Managers. At
 	// most 4 bytes; taken over when a store is first used, then fixed.
 	GidPrefix []byte
@@ -89,6 +87,7 @@ type Options struct {
 	AllowControlHost func(group string, host netip.Addr) bool
 
 	DeliveryWorkers  int           // rekeying messages under way at once; default 256
+	DeliveryRate     int           // of them begun a second; default 4000
 	DeliveryAttempts int           // per member and version; default 6
 	RetryFirst       time.Duration // wait before the second attempt; default 5 s, doubled each time
 	RetryMax         time.Duration // longest wait; default 5 min
@@ -132,7 +131,7 @@ func (o Options) withDefaults() (Options, error) {
 	for _, d := range []struct {
 		p   *int
 		def int
-	}{{&o.DeliveryWorkers, 256}, {&o.DeliveryAttempts, 6}, {&o.NoticeAttempts, 4}} {
+	}{{&o.DeliveryWorkers, 256}, {&o.DeliveryRate, 4000}, {&o.DeliveryAttempts, 6}, {&o.NoticeAttempts, 4}} {
 		if *d.p <= 0 {
 			*d.p = d.def
 		}
@@ -205,6 +204,7 @@ func New(store Store, o Options) (*Service, error) {
 	}
 	s := &Service{store: store, opt: o, clock: o.Clock, rand: &lockedReader{r: o.Rand}, log: o.Log, meter: o.Meter, observers: o.Observers, sessions: o.Sessions}
 	s.delivery.wake = make(chan struct{}, 1)
+	s.delivery.pace = newPace(o.DeliveryRate)
 	s.confirms.wake = make(chan struct{}, 1)
 	s.sweeper.wake = make(chan struct{}, 1)
 	return s, nil
