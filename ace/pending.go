@@ -25,7 +25,7 @@ type Pending struct {
 	Params   oscore.Params // the Resource Server's side of the Security Context
 	Token    Token
 
-	from  netip.Addr // who posted the token
+	from  netip.Prefix // who posted the token
 	timer clock.Timer
 
 	mu         sync.Mutex   // held while the store works, so that a second request waits for the first one's result
@@ -52,11 +52,11 @@ func (t *pendingTable) count() int {
 	return t.n
 }
 
-// full says whether no further association can be pending.
+// full says whether there is room for no association of another token.
 func (t *pendingTable) full() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.closed || t.n >= t.cfg.MaxPending
+	return t.closed || t.n >= t.cfg.MaxPending && len(t.byToken) == t.n
 }
 
 // sourcesPerToken is how many times MaxPendingPerToken associations of one token may be pending from all sources together. A
@@ -64,45 +64,69 @@ func (t *pendingTable) full() bool {
 // the moment before its first request.
 const sourcesPerToken = 16
 
-// crowded returns the association that has to go before p can come, or nil: the oldest that the same source has for the token,
-// or else the oldest of the token if there are too many in all. t.mu is held.
+// crowded returns the association that has to go before p can come, or nil. If its source has too many for the token, that is the
+// oldest of them. If the token has too many in all, it is the oldest from the source that has most: a Client has one or two. If
+// there are too many of all tokens, it is such a one of the token that has most, p's own if that has as many: who can post some
+// tokens leaves room for others. t.mu is held.
 func (t *pendingTable) crowded(p *Pending) *Pending {
 	same := t.byToken[p.Token.Hash]
-	var oldest *Pending
+	own := func(o *Pending) bool { return o.from == p.from }
 	n := 0
 	for _, o := range same {
-		if o.from == p.from {
-			if n++; oldest == nil {
-				oldest = o
-			}
+		if own(o) {
+			n++
 		}
 	}
 	switch {
 	case n >= t.cfg.MaxPendingPerToken:
-		return oldest
+		return same[slices.IndexFunc(same, own)]
 	case len(same) >= sourcesPerToken*t.cfg.MaxPendingPerToken:
-		return same[0]
+		return oldestOfMost(same)
+	case t.n < t.cfg.MaxPending:
+		return nil
 	}
-	return nil
+	var most []*Pending
+	for _, list := range t.byToken {
+		if len(list) > len(most) {
+			most = list
+		}
+	}
+	if len(most) <= len(same)+1 {
+		most = same
+	}
+	if len(most) == 0 {
+		return nil
+	}
+	return oldestOfMost(most)
 }
 
-// add takes p in and starts its time. If its token has too many already, the oldest of them goes.
+// oldestOfMost returns the oldest association from the source that has most of a list.
+func oldestOfMost(list []*Pending) *Pending {
+	n, most := make(map[netip.Prefix]int, len(list)), 0
+	for _, p := range list {
+		n[p.from]++
+		most = max(most, n[p.from])
+	}
+	return list[slices.IndexFunc(list, func(p *Pending) bool { return n[p.from] == most })]
+}
+
+// add takes p in and starts its time. If there is no room for it another goes, or p is refused.
 func (t *pendingTable) add(p *Pending) error {
 	t.mu.Lock()
-	oldest := t.crowded(p)
-	if oldest != nil {
-		t.take(oldest)
+	old := t.crowded(p)
+	if old != nil {
+		t.take(old)
 	}
 	if t.closed || t.n >= t.cfg.MaxPending {
 		t.mu.Unlock()
-		t.dropped(oldest)
+		t.dropped(old)
 		return fmt.Errorf("%w: %d", ErrTooManyPending, t.cfg.MaxPending)
 	}
 	t.byToken[p.Token.Hash] = append(t.byToken[p.Token.Hash], p)
 	t.n++
 	p.timer = t.cfg.Clock.AfterFunc(t.cfg.PendingLife, func() { t.expire(p) })
 	t.mu.Unlock()
-	t.dropped(oldest)
+	t.dropped(old)
 	return nil
 }
 

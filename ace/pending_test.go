@@ -150,6 +150,33 @@ func TestPendingIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("an IPv6 network is one source", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, nil)
+		token := b.token(nil)
+		first := must(b.PostToken(ctx, here, post(token)))
+		for i := range byte(100) {
+			must(b.PostToken(ctx, netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: i}), post(token)))
+		}
+		if n := b.PendingCount(); n != 1+defaultMaxPendingPerToken || slices.Contains(b.dropped, first) {
+			t.Fatalf("%d pending", n)
+		}
+	})
+	t.Run("strangers with many addresses who post more than once make room for each other", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, nil)
+		token := b.token(nil)
+		first := must(b.PostToken(ctx, here, post(token)))
+		for i := range 200 {
+			must(b.PostToken(ctx, netip.AddrFrom4([4]byte{127, 0, 79, byte(i % 32)}), post(token)))
+		}
+		if n := b.PendingCount(); n != sourcesPerToken*defaultMaxPendingPerToken || slices.Contains(b.dropped, first) {
+			t.Fatalf("%d pending, %d dropped", n, len(b.dropped))
+		}
+		if _, _, err := b.Confirm(ctx, first); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("for each token from all sources, by dropping the oldest", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
@@ -176,6 +203,29 @@ func TestPendingIsBounded(t *testing.T) {
 		}
 		b.clock.Advance(defaultPendingLife)
 		must(b.PostToken(ctx, here, post(b.token(nil))))
+	})
+	t.Run("in all, by dropping one of the token that has most: a few stolen tokens do not shut out the others", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *RSConfig) { c.MaxPending = 2 * sourcesPerToken * defaultMaxPendingPerToken })
+		victim := must(b.PostToken(ctx, here, post(b.token(nil))))
+		stolen := [][]byte{b.token(nil), b.token(nil), b.token(nil)}
+		for i := range byte(240) {
+			must(b.PostToken(ctx, netip.AddrFrom4([4]byte{127, 0, 80, i}), post(stolen[i%3])))
+		}
+		late := must(b.PostToken(ctx, here, post(b.token(nil))))
+		if n := b.PendingCount(); n != b.cfg.MaxPending {
+			t.Fatalf("%d pending, not %d", n, b.cfg.MaxPending)
+		}
+		for _, p := range []*Pending{victim, late} {
+			if slices.Contains(b.dropped, p) {
+				t.Fatal("dropped for the sake of strangers")
+			}
+		}
+		for _, list := range b.pending.byToken {
+			if len(list) > 43 {
+				t.Fatalf("one token has %d", len(list))
+			}
+		}
 	})
 	t.Run("closing ends all", func(t *testing.T) {
 		t.Parallel()

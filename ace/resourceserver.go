@@ -81,7 +81,7 @@ func (s *ResourceServer) postToken(ctx context.Context, from netip.Addr, payload
 		s.cfg.Dropped(p)
 		return nil, refuse(RefusedInternal, err)
 	}
-	p.Response, p.from = resp.Marshal(), from
+	p.Response, p.from = resp.Marshal(), ratelimit.Source(from)
 	if err := s.pending.add(p); err != nil {
 		s.cfg.Dropped(p)
 		return nil, refuse(RefusedBusy, err)
@@ -150,7 +150,7 @@ func (s *ResourceServer) Confirm(ctx context.Context, p *Pending) (a *Associatio
 
 // taken tells of a token that was stored.
 func (s *ResourceServer) taken(t *Token) {
-	v := SeenToken{Hash: t.Hash, Issuer: t.Issuer, Expires: t.Expires}
+	v := SeenToken{Hash: t.Hash, Issuer: t.Issuer, Expires: t.Expires, Stored: true}
 	if s.cfg.Exi != nil {
 		v.Number, _ = s.cfg.Exi.Number(t.Issuer, t.Hash)
 	}

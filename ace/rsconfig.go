@@ -47,7 +47,8 @@ type RSConfig struct {
 	// Revoked says whether a token is on a revocation list (RFC 9770, Section 10). Nil: none is.
 	Revoked func(TokenHash) bool
 	// Seen is told of each authentic token that was presented and stored, or not taken because it is revoked (RFC 9770,
-	// Section 11.1). It must not block. Nil: nobody is told.
+	// Section 11.1). One that was stored may have been revoked while the store worked: whoever ends revoked tokens has to look
+	// again. It must not block. Nil: nobody is told.
 	Seen func(SeenToken)
 	// CNonces is the mechanism of client-nonces; nil: it is not used, and the claim cnonce plays no part.
 	CNonces *ClientNonces
@@ -68,9 +69,11 @@ type RSConfig struct {
 	// Dropped is told of each pending association that ends unconfirmed, so that its context is forgotten. It must not block
 	// and must not call the ResourceServer. Nil: nobody is told.
 	Dropped func(*Pending)
-	// MaxPending bounds the pending associations; default 1024. Beyond it posts are answered 5.03.
+	// MaxPending bounds the pending associations; default 1024. Beyond it one of the token that has most makes room, or if each
+	// has one, posts are answered 5.03.
 	MaxPending int
-	// MaxPendingPerToken bounds those of one token; default 4. Beyond it the oldest of them makes room.
+	// MaxPendingPerToken bounds those of one token from one source, an IPv6 network of 64 bits or an IPv4 address; default 4.
+	// Beyond it the oldest of them makes room. From all sources together it is 16 times as many.
 	MaxPendingPerToken int
 	// PendingLife is how long an association may stay pending; default 30 s.
 	PendingLife time.Duration
@@ -90,6 +93,7 @@ type SeenToken struct {
 	Issuer  string
 	Expires time.Time // zero: the token does not say
 	Number  uint64    // of the claim cti, for a token with exi; 0: none
+	Stored  bool      // it was taken; otherwise it is revoked
 }
 
 // Defaults of [RSConfig].
