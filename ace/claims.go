@@ -152,16 +152,17 @@ func (c *rawClaims) whole() (_ *Claims, err error) {
 }
 
 // numericDate reads seconds since 1970-01-01 UTC, as integer or floating-point number and without a tag (RFC 8392, Section 5).
-// Dates beyond the year 9999 count as then.
+// Dates beyond the year 9999 count as then, and those before the year 1 as its first second, which is not the zero time: that
+// stands for none.
 func numericDate(item []byte) (time.Time, error) {
-	const last = 253402300799 // 9999-12-31T23:59:59Z
+	const first, last = -62135596799, 253402300799 // 0001-01-01T00:00:01Z, 9999-12-31T23:59:59Z
 	if v, err := wire.Int(item); err == nil {
-		return time.Unix(max(-last, min(v, last)), 0).UTC(), nil
+		return time.Unix(max(first, min(v, last)), 0).UTC(), nil
 	}
 	var f float64
 	if len(item) == 0 || item[0]>>5 != 7 || cborx.Unmarshal(item, &f) != nil || math.IsNaN(f) || item[0] < 0xf9 {
 		return time.Time{}, fmt.Errorf("%w: not a numeric date", ErrMalformed)
 	}
-	f = max(-last, min(f, last))
+	f = max(first, min(f, last))
 	return time.UnixMilli(int64(f * 1000)).UTC(), nil
 }

@@ -3,6 +3,8 @@ package ace
 import (
 	"testing"
 	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
 
 func TestClaims(t *testing.T) {
@@ -32,6 +34,18 @@ func TestClaims(t *testing.T) {
 		if len(c.Audience) != 2 || c.Audience[1] != "b" || c.IssuedAt.Unix() != 1 || c.Expires.UnixMilli() != 1767229200500 {
 			t.Fatalf("parsed %+v, %d", c, c.Expires.UnixMilli())
 		}
+	})
+	t.Run("AC-087 a date before the year 1 is none that is missing", func(t *testing.T) {
+		t.Parallel()
+		for _, in := range []string{"a1 04 3b 0000000e7791f6ff", "a1 04 3b 7fffffffffffffff", "a1 04 fb c22cef23ee000000", "a1 04 f9 fc00"} {
+			if c := must(ParseClaims(unhex(in))); c.Expires.IsZero() || c.Expires.Year() != 1 {
+				t.Errorf("%s: %v", in, c.Expires)
+			}
+		}
+		b := newBench(t, nil)
+		claims := must(ParseClaims(unhex("a1 04 3b 0000000e7791f6ff")))
+		err := b.judged(b.token(func(c *Claims) { c.Expires = claims.Expires }))
+		wantCode(t, err, codes.Unauthorized)
 	})
 	t.Run("claims that are not known are skipped", func(t *testing.T) {
 		t.Parallel()

@@ -92,11 +92,11 @@ func (t *ExiTable) admit(issuer string, number uint64, exi time.Duration, h Toke
 	case at >= 0 && i.Live[at].Hash == h:
 		return i.Live[at].Deadline, nil
 	case at >= 0:
-		return time.Time{}, fmt.Errorf("%w: another token has its number %d", ErrExiExpired, number)
+		return time.Time{}, otherToken(number)
 	case number <= i.Expired:
-		return time.Time{}, fmt.Errorf("%w: its number %d is not above %d", ErrExiExpired, number, i.Expired)
+		return time.Time{}, exiExpired(number, i.Expired)
 	case len(i.Live) >= t.max:
-		return time.Time{}, fmt.Errorf("%w: %d of %q", ErrExiFull, t.max, issuer)
+		return time.Time{}, exiFull(t.max, issuer)
 	}
 	e := ExiToken{Number: number, Hash: h, Deadline: now.Add(exi)}
 	i.Live = append(i.Live, e)
@@ -113,20 +113,38 @@ func (t *ExiTable) check(issuer string, number uint64, h TokenHash) error {
 		return nil
 	}
 	now := t.clock.Now()
-	expired := i.Expired
+	expired, live := i.Expired, 0
 	for _, e := range i.Live {
 		if !now.Before(e.Deadline) {
 			expired = max(expired, e.Number)
 			continue
 		}
-		if e.Number == number && e.Hash == h {
-			return nil
+		if live++; e.Number == number {
+			if e.Hash == h {
+				return nil
+			}
+			return otherToken(number)
 		}
 	}
-	if number <= expired {
-		return fmt.Errorf("%w: its number %d is not above %d", ErrExiExpired, number, expired)
+	switch {
+	case number <= expired:
+		return exiExpired(number, expired)
+	case live >= t.max:
+		return exiFull(t.max, issuer)
 	}
 	return nil
+}
+
+func otherToken(number uint64) error {
+	return fmt.Errorf("%w: another token has its number %d", ErrExiExpired, number)
+}
+
+func exiExpired(number, highest uint64) error {
+	return fmt.Errorf("%w: its number %d is not above %d", ErrExiExpired, number, highest)
+}
+
+func exiFull(most int, issuer string) error {
+	return fmt.Errorf("%w: %d of %q", ErrExiFull, most, issuer)
 }
 
 // Expunge takes the tokens off the list whose time has passed. It is to be called regularly.

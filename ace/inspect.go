@@ -32,12 +32,14 @@ func (s *ResourceServer) Inspect(info []byte) *Inspection {
 	o, wellformed, err := openInfo(info, trusted)
 	v := &Inspection{}
 	v.look(info)
-	switch {
-	case err != nil && !wellformed:
-		v.Refusal = refuse(RefusedMalformed, err)
-		return v
-	case err != nil:
+	if err != nil {
 		v.Refusal = refuse(RefusedWrapper, err)
+		if !wellformed {
+			v.Refusal = refuse(RefusedMalformed, err)
+		}
+		if as := referrer(trusted); as != nil {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%q is asked whether it is a reference of its own", as.Issuer))
+		}
 		return v
 	}
 	v.Issuer, v.Nested, v.Hash = o.as.Issuer, o.signed && o.encrypted, o.hash
@@ -78,7 +80,7 @@ func (s *ResourceServer) inspectClaims(c *rawClaims, o *opened) *Error {
 		return refuse(RefusedClaims, err)
 	}
 	if err := s.cfg.Exi.check(o.as.Issuer, n, o.hash); err != nil {
-		return refuse(RefusedExi, err)
+		return refuseExi(err)
 	}
 	return nil
 }

@@ -1,12 +1,21 @@
 package ace
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
+
+// nobodyAnswers is an Introspector that learns nothing.
+type nobodyAnswers struct{}
+
+func (nobodyAnswers) Introspect(context.Context, string, []byte) (*IntrospectionResponse, error) {
+	return nil, errors.New("no answer")
+}
 
 func TestInspect(t *testing.T) {
 	t.Parallel()
@@ -71,6 +80,39 @@ func TestInspect(t *testing.T) {
 		}
 		if _, known := b.cfg.Exi.Number("coap://as.example.com", HashToken(b.exiToken(5))); known {
 			t.Fatal("its time has begun")
+		}
+	})
+	t.Run("of tokens with exi another one of a running number is told, and want of room", func(t *testing.T) {
+		t.Parallel()
+		b, _ := exiBench(t, nil)
+		for n := range uint64(8) {
+			must(b.PostToken(t.Context(), here, post(b.exiToken(n+1))))
+		}
+		for want, token := range map[Refusal][]byte{RefusedExi: b.exiToken(8), RefusedBusy: b.exiToken(9)} {
+			if v := b.Inspect(token); v.Refusal == nil || v.Refusal.Refusal != want {
+				t.Errorf("%v: %v", want, v.Refusal)
+			}
+			_, err := b.PostToken(t.Context(), here, post(token))
+			if e, ok := isError(err); !ok || e.Refusal != want {
+				t.Errorf("%v: PostToken says %v", want, err)
+			}
+		}
+	})
+	t.Run("where there are references it is told that an issuer is asked", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *RSConfig) {
+			c.Issuers, c.Introspector = append(c.Issuers, TrustedAS{Issuer: "coap://other", References: true}), nobodyAnswers{}
+		})
+		if v := b.Inspect([]byte("abc")); v.Refusal == nil || len(v.Warnings) != 1 || !strings.Contains(v.Warnings[0], "coap://other") {
+			t.Fatalf("%+v", v)
+		}
+	})
+	t.Run("text that opens with no key is named by the hash of its token", func(t *testing.T) {
+		t.Parallel()
+		token := must(SealToken(TokenKey{KID: []byte("other"), Alg: exampleKey().Alg, Key: make([]byte, 16)}, make([]byte, 13), &Claims{}))
+		v := newBench(t, nil).Inspect([]byte(base64.RawURLEncoding.EncodeToString(token)))
+		if v.Hash != HashToken(token) || !v.Strict || v.Refusal.Refusal != RefusedWrapper || len(v.Warnings) != 1 {
+			t.Fatalf("%+v", v)
 		}
 	})
 	t.Run("other shapes are named", func(t *testing.T) {

@@ -173,17 +173,22 @@ func (s *ResourceServer) admit(c *rawClaims, t *Token, hash TokenHash) error {
 	}
 	const most = 100 * 365 * 24 * 3600 // a century: no overflow, and nobody means more
 	end, err := s.cfg.Exi.admit(t.Issuer, n, time.Duration(min(c.Exi, most))*time.Second, hash)
-	switch {
-	case errors.Is(err, ErrExiFull):
-		return refuse(RefusedBusy, err)
-	case err != nil:
-		return refuse(RefusedExi, err)
+	if err != nil {
+		return refuseExi(err)
 	}
 	if s.cfg.NoClock {
 		t.Expires = time.Time{}
 	}
 	t.Expires = earlier(t.Expires, end)
 	return nil
+}
+
+// refuseExi refuses a token that the table of tokens with exi does not take.
+func refuseExi(err error) *Error {
+	if errors.Is(err, ErrExiFull) {
+		return refuse(RefusedBusy, err)
+	}
+	return refuse(RefusedExi, err)
 }
 
 // seen tells of a revoked token what may let its hash be forgotten one day.
