@@ -21,6 +21,8 @@ type KeyResponse struct {
 	MgtKeyMaterial []byte
 	// SignatureEncryptionKey is sign_enc_key; nil except for a signature verifier.
 	SignatureEncryptionKey secret.Bytes
+	// KDCCredential is that of a [RekeyMessage]; only in a notification.
+	KDCCredential []byte
 }
 
 // Marshal returns the response as a map.
@@ -37,6 +39,7 @@ func (k *KeyResponse) Marshal() []byte {
 	}
 	w.Bytes(paramSignEncKey, k.SignatureEncryptionKey)
 	w.BytesArray(paramStaleNodeIDs, k.StaleIDs)
+	w.Bytes(paramKDCCred, k.KDCCredential)
 	return w.Encode()
 }
 
@@ -51,6 +54,7 @@ func ParseKeyResponse(b []byte) (*KeyResponse, error) {
 	k.MgtKeyMaterial = sized(r, paramMgtKeyMaterial, 0, maxCredential)
 	k.SignatureEncryptionKey = sized(r, paramSignEncKey, 1, maxNonce)
 	k.StaleIDs = identifiers(r, paramStaleNodeIDs)
+	k.KDCCredential = sized(r, paramKDCCred, 1, maxCredential)
 	if k.SignatureEncryptionKey == nil {
 		k.Key.checkComplete(r)
 	} else if k.Key.Gid == nil || k.Key.CredentialFormat == 0 || !k.Key.UsesGroupMode() || k.Key.SignParams == nil {

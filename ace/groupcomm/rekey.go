@@ -15,13 +15,25 @@ type RekeyMessage struct {
 	Expiry       Expiry
 	StaleIDs     [][]byte // Sender IDs given up under the version before; often empty, never absent
 	Peers        Peers    // members that joined and so caused the rekeying; nil if there are none to tell
+
+	// Config is the group's new configuration, nil if the version has that of the one before: credential format, HKDF and
+	// algorithms, nothing else (ace-oscore-gm-admin, Sections 6.6.2 and 10.1).
+	Config *KeyMaterial
+	// KDCCredential is kdc_cred, without a proof: it says that the Group Manager's credential is not the one it began with, and
+	// a member with another one fetches it with its proof. nil otherwise; not foreseen by the draft.
+	KDCCredential []byte
 }
 
 // Marshal returns the message as a map.
 func (m *RekeyMessage) Marshal() []byte {
 	var w wire.Writer
 	w.Int(paramGkty, KeyTypeGroupOSCORE)
-	w.Raw(paramKey, KeyMaterial{MasterSecret: m.MasterSecret, MasterSalt: m.MasterSalt, Gid: m.Gid}.Marshal())
+	var key KeyMaterial
+	if m.Config != nil {
+		key = m.Config.configuration()
+	}
+	key.MasterSecret, key.MasterSalt, key.Gid = m.MasterSecret, m.MasterSalt, m.Gid
+	w.Raw(paramKey, key.Marshal())
 	w.Uint(paramNum, m.Version)
 	w.Int(paramProfile, ProfileGroupOSCORE)
 	m.Expiry.write(&w)
@@ -31,6 +43,7 @@ func (m *RekeyMessage) Marshal() []byte {
 		stale = [][]byte{}
 	}
 	w.BytesArray(paramStaleNodeIDs, stale)
+	w.Bytes(paramKDCCred, m.KDCCredential)
 	return w.Encode()
 }
 
@@ -47,12 +60,25 @@ func ParseRekeyMessage(b []byte) (*RekeyMessage, error) {
 		Expiry:       readExpiry(r),
 		StaleIDs:     identifiers(r, paramStaleNodeIDs),
 		Peers:        readPeers(r),
+
+		KDCCredential: sized(r, paramKDCCred, 1, maxCredential),
 	}
 	if m.MasterSecret == nil || m.Gid == nil {
 		r.Failf("key without secret or Gid")
+	}
+	if key.CredentialFormat != 0 { // the algorithms are only told together with it
+		key.checkComplete(r)
+		c := key.configuration()
+		m.Config = &c
 	}
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// configuration is the part of k that is no secret and nobody's own.
+func (k KeyMaterial) configuration() KeyMaterial {
+	k.MasterSecret, k.MasterSalt, k.Gid, k.SenderID = nil, nil, nil, nil
+	return k
 }

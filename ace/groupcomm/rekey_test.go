@@ -2,6 +2,8 @@ package groupcomm
 
 import (
 	"testing"
+
+	"github.com/cohort-iot/cohort/cose"
 )
 
 func exampleRekey() *RekeyMessage {
@@ -9,6 +11,15 @@ func exampleRekey() *RekeyMessage {
 		MasterSecret: unhex("b1b2b3b4b5b6b7b8b9babbbcbdbebfc0"), Gid: unhex("37fd"), Version: 13, Expiry: Expiry{At: 1767229200, In: 3600},
 		StaleIDs: [][]byte{{1}, {0x12, 0xab}},
 	}
+}
+
+func configuringRekey() *RekeyMessage {
+	m := exampleRekey()
+	m.Config = &KeyMaterial{
+		HKDF: cose.AlgHMAC256, CredentialFormat: cose.FormatCCS, GroupEnc: cose.AlgAESCCM16_64_128, Signature: cose.AlgEdDSA,
+		SignParams: SignParams(cose.CurveEd25519), AEAD: cose.AlgAESCCM16_64_256, KeyAgreement: cose.AlgECDHSSHKDF256, ECDHParams: ECDHParams(cose.CurveX25519),
+	}
+	return m
 }
 
 const exampleRekeyHex = "a7 07 01 08 a2 02 50 b1b2b3b4b5b6b7b8b9babbbcbdbebfc0 06 42 37fd 09 0d 0a 01 0b 1a 6955c710 0c 19 0e10 1822 82 41 01 42 12ab"
@@ -39,6 +50,25 @@ func TestRekeyMessage(t *testing.T) {
 		back := must(ParseRekeyMessage(m.Marshal()))
 		if string(back.MasterSalt) != "\x09" || len(back.Peers) != 1 || back.Peers[0].Roles != 6 {
 			t.Fatalf("parsed %+v", back)
+		}
+	})
+	t.Run("a new configuration comes along", func(t *testing.T) {
+		t.Parallel()
+		m := configuringRekey()
+		back := must(ParseRekeyMessage(m.Marshal()))
+		if c := back.Config; c == nil || c.AEAD != 11 || c.Signature != -8 || c.HKDF != 5 || c.MasterSecret != nil || c.Gid != nil || c.SenderID != nil {
+			t.Fatalf("parsed %+v", back.Config)
+		}
+		if plain := must(ParseRekeyMessage(exampleRekey().Marshal())); plain.Config != nil {
+			t.Fatalf("parsed %+v", plain)
+		}
+	})
+	t.Run("half a configuration is refused", func(t *testing.T) {
+		t.Parallel()
+		half := configuringRekey()
+		half.Config.SignParams = nil
+		if _, err := ParseRekeyMessage(half.Marshal()); err == nil {
+			t.Error("a configuration without sign_params")
 		}
 	})
 	t.Run("what is incomplete is refused", func(t *testing.T) {
@@ -75,7 +105,7 @@ func TestRenewal(t *testing.T) {
 }
 
 func FuzzParseRekeyMessage(f *testing.F) {
-	fuzzObject(f, ParseRekeyMessage, (*RekeyMessage).Marshal, unhex(exampleRekeyHex))
+	fuzzObject(f, ParseRekeyMessage, (*RekeyMessage).Marshal, unhex(exampleRekeyHex), configuringRekey().Marshal())
 }
 
 func FuzzParseRenewal(f *testing.F) {

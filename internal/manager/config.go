@@ -73,6 +73,12 @@ type GroupConfig struct {
 	// (draft-ietf-ace-key-groupcomm-oscore-21, Section 11). Default false.
 	GidReuse  bool `cbor:"14,keyasint,omitempty"`
 	GidEpochs int  `cbor:"15,keyasint,omitempty"`
+
+	// Windows make removals of members wait for one another before a rekeying.
+	// Default: each removal rekeys at once.
+	Windows Windows `cbor:"16,keyasint,omitempty"`
+	// Schedule says when before its end the keying material is replaced.
+	Schedule Schedule `cbor:"17,keyasint,omitempty"`
 }
 
 // Defaults that the texts leave to the Group Manager, and bounds of this implementation.
@@ -121,6 +127,7 @@ func (c GroupConfig) WithDefaults() GroupConfig {
 	if c.MaxMembers == 0 {
 		c.MaxMembers = defaultMaxMembers
 	}
+	c.Schedule = c.Schedule.withDefaults(c.KeyLifetime)
 	if c.GidReuse && c.GidEpochs == 0 {
 		c.GidEpochs = gidEpochs
 	}
@@ -181,6 +188,8 @@ func (c GroupConfig) Validate() error {
 	if c.MaxMembers < 1 {
 		bad("the bound of members must be at least 1")
 	}
+	c.Windows.check(bad)
+	c.Schedule.check(c.KeyLifetime, bad)
 	if len(faults) == 0 {
 		if c.maxSenderIDSize() < 1 {
 			bad("the algorithms' nonces are too short for any Sender ID")

@@ -133,18 +133,26 @@ func (s *Service) SetActive(ctx context.Context, name string, active bool) error
 		if err != nil {
 			return err
 		}
-		ev, word := EventDeactivate, "group.deactivated"
-		if active {
-			ev, word = EventActivate, "group.activated"
-		}
-		if h.State, err = h.State.Next(ev); err != nil {
+		if err := t.setActive(h, active); err != nil {
 			return err
 		}
-		h.Revision++
-		t.audit(AuditEvent{Event: word, Group: name})
-		t.after(func() { t.s.observers.ActiveChanged(name) })
 		return t.putHead(h)
 	})
+}
+
+func (t *txn) setActive(h *head, active bool) (err error) {
+	ev, word := EventDeactivate, "group.deactivated"
+	if active {
+		ev, word = EventActivate, "group.activated"
+	}
+	if h.State, err = h.State.Next(ev); err != nil {
+		return err
+	}
+	h.Revision++
+	name := h.Name
+	t.audit(AuditEvent{Event: word, Group: name})
+	t.after(func() { t.s.observers.ActiveChanged(name) })
+	return nil
 }
 
 // DeleteGroup ends a group: it is gone for everybody at once, and its records go

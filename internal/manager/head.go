@@ -54,6 +54,13 @@ type head struct {
 	// the latest rekeying evicted for their Birth Gid; with GidReuse only.
 	Epoch  uint64   `cbor:"24,keyasint,omitempty"`
 	Elders []uint64 `cbor:"25,keyasint,omitempty"`
+
+	// Next is the configuration that the group is to have once the members whose
+	// Sender IDs or credentials do not fit it are out; nil: none is under way.
+	Next *GroupConfig `cbor:"26,keyasint,omitempty"`
+	// Configured is the version with which the algorithms changed last, so the Group
+	// Manager's credential too, perhaps; 0: never.
+	Configured uint64 `cbor:"27,keyasint,omitempty"`
 }
 
 // staleSets is how many sets exist.
@@ -62,6 +69,9 @@ func (h *head) staleSets() uint64 { return h.Version - h.OldestStale + 1 }
 func (h *head) joinable() error {
 	if h.State != GroupActive {
 		return refuse(KindInactive, "the group is currently not active")
+	}
+	if h.Next != nil {
+		return refuse(KindUnavailable, "the group's configuration is being changed, try again")
 	}
 	return nil
 }
@@ -81,13 +91,21 @@ type GroupInfo struct {
 	Expires     time.Time
 	LastCause   Cause
 	Due         Cause
+	DueAt       time.Time // when the rekeying that is due is made at the latest; zero: none is due
+	ScheduledAt time.Time // when the schedule replaces the keying material
+	Changing    bool      // a change of the configuration is under way
 }
 
 func (h *head) info() GroupInfo {
-	return GroupInfo{
+	i := GroupInfo{
 		Name: h.Name, Description: h.Description, State: h.State, Config: h.Config, Revision: h.Revision,
 		Version: h.Version, Gid: append([]byte(nil), h.Gid...), Members: h.Members,
 		Created: time.Unix(h.Created, 0).UTC(), Installed: time.Unix(h.Installed, 0).UTC(),
 		Expires: time.Unix(h.Expires, 0).UTC(), LastCause: h.LastCause, Due: h.Due,
+		ScheduledAt: h.rekeyAt().UTC(), Changing: h.Next != nil,
 	}
+	if h.Due != CauseNone {
+		i.DueAt = time.UnixMilli(h.DueAt).UTC()
+	}
+	return i
 }

@@ -27,6 +27,14 @@ func (h *head) keyMaterial(senderID []byte) groupcomm.KeyMaterial {
 	return k
 }
 
+// configuration is what a rekeying message tells of a new configuration
+// (draft-ietf-ace-oscore-gm-admin-17, Section 6.6.2).
+func (h *head) configuration() groupcomm.KeyMaterial {
+	k := groupcomm.KeyMaterial{HKDF: h.Config.HKDF, CredentialFormat: h.Config.CredentialFormat}
+	h.Config.algorithms(&k)
+	return k
+}
+
 // algorithms fills in the algorithms of the modes in use.
 func (c GroupConfig) algorithms(k *groupcomm.KeyMaterial) {
 	if c.Modes.Signing() {
@@ -71,7 +79,7 @@ func (s *Service) MaterialUpdate(_ context.Context, c Caller, group string) (*gr
 		}
 		out = &groupcomm.KeyResponse{
 			Key: h.keyMaterial(nil), Version: h.Version, Expiry: h.expiry(a.now), StaleIDs: m.StaleIDs,
-			RekeyingScheme: scheme, MgtKeyMaterial: told.ManagementKeys,
+			RekeyingScheme: scheme, MgtKeyMaterial: told.ManagementKeys, KDCCredential: m.KDCCredential,
 		}
 		if out.StaleIDs == nil {
 			out.StaleIDs = [][]byte{}

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // removeMember takes a member out of its group: out of the list, its
@@ -79,7 +80,7 @@ func (t *txn) oweNotice(h *head, m *member, cl *client, cause Cause) error {
 }
 
 // Leave ends the caller's membership on its own request and rekeys the rest, in
-// one transaction, or within Options.Windows (RFC 9594, Section 4.8.3).
+// one transaction, or within the windows of the group (RFC 9594, Section 4.8.3).
 func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error {
 	if err := s.ready(); err != nil {
 		return err
@@ -103,7 +104,7 @@ func (s *Service) Leave(ctx context.Context, c Caller, group, node string) error
 }
 
 // Evict ends a membership and rekeys the rest, in one transaction, or within
-// Options.Windows. It returns the version after it.
+// the windows of the group. It returns the version after it.
 func (s *Service) Evict(ctx context.Context, group, node string, cause Cause) (version uint64, err error) {
 	if err := s.ready(); err != nil {
 		return 0, err
@@ -139,7 +140,8 @@ func (s *Service) Evict(ctx context.Context, group, node string, cause Cause) (v
 // evictionStep is how many members one transaction of a large eviction takes out.
 const evictionStep = 8
 
-// EvictMany ends several memberships with one rekeying at the end. It is a
+// EvictMany ends several memberships with one rekeying at the end, or within the
+// windows of the group. It is a
 // durable intent with steps: each step marks the group as due for rekeying, so
 // that a crash between the steps leaves nobody who was taken out with the keys
 // of what follows: Start and the sweep rekey what is due.
@@ -195,20 +197,21 @@ func (s *Service) evictStep(ctx context.Context, group string, numbers []uint64,
 		if evicted == 0 {
 			return nil
 		}
-		h.Due, h.DueAt = cause, 0
+		t.owe(h, cause)
 		return t.putHead(h)
 	})
 	return evicted, err
 }
 
-// rekeyDue rekeys a group if that is due, and says whether it was.
+// rekeyDue rekeys a group if that is due now, and says whether it was.
 func (s *Service) rekeyDue(ctx context.Context, group string) (done bool, err error) {
 	err = s.update(ctx, func(t *txn) error {
 		h, err := t.group(group)
 		if err != nil {
 			return err
 		}
-		if done = h.Due != CauseNone && h.State != GroupDeleting; !done {
+		done = h.Due != CauseNone && h.State != GroupDeleting && !t.now.Before(time.UnixMilli(h.DueAt))
+		if !done {
 			return nil
 		}
 		if err := t.rekey(h, h.Due); err != nil {

@@ -7,11 +7,6 @@ import (
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 )
 
-// rekeyingSoon is how long before its scheduled end the material is replaced at
-// once when a member asks for a new Sender ID, as a fraction of its lifetime
-// (draft-ietf-ace-key-groupcomm-oscore-21, Section 9.2).
-const rekeyingSoon = 20
-
 // senderIDsPause is the least time between two rekeyings for want of Sender IDs,
 // so that a member cannot drive rekeyings by asking for Sender IDs
 // (RFC 9594, Sections 4.8.2 and 10.2).

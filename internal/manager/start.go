@@ -91,6 +91,9 @@ func (s *Service) prepare(ctx context.Context) error {
 			if h.State == GroupDeleting {
 				return s.finishDeletion(gctx, h.Number)
 			}
+			if h.Next != nil { // ends with a rekeying
+				return s.finishConfiguration(gctx, h.Number)
+			}
 			c := cause
 			if c == CauseNone {
 				c = h.Due

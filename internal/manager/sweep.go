@@ -77,7 +77,7 @@ func (s *Service) rekeyAllDue(ctx context.Context) error {
 	var heads []*head
 	err := s.view(func(r reader) error {
 		return r.heads(func(h *head) error {
-			if h.State == GroupDeleting || h.rekeyingDue(s.clock.Now()) != CauseNone || h.PrunedStale < h.OldestStale {
+			if h.State == GroupDeleting || h.Next != nil || h.rekeyingDue(s.clock.Now()) != CauseNone || h.PrunedStale < h.OldestStale {
 				heads = append(heads, h)
 			}
 			return nil
@@ -91,6 +91,9 @@ func (s *Service) rekeyAllDue(ctx context.Context) error {
 		if h.State == GroupDeleting {
 			faults = append(faults, s.finishDeletion(ctx, h.Number))
 			continue
+		}
+		if h.Next != nil && !s.bulk.busy(h.Name) {
+			faults = append(faults, s.finishConfiguration(ctx, h.Number))
 		}
 		if h.rekeyingDue(s.clock.Now()) != CauseNone && !s.bulk.busy(h.Name) {
 			faults = append(faults, s.rekeyIfDue(ctx, h.Name))

@@ -4,13 +4,15 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/cohort-iot/cohort/cose"
 )
 
 func TestWindows(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.Windows.Leave = 2 * time.Second })
+	w := newWorld(t, nil)
 	ctx := context.Background()
-	w.group("g1", nil)
+	w.group("g1", func(c *GroupConfig) { c.Windows.Leave = 2 * time.Second })
 	var nodes []string
 	var all []*device
 	for _, n := range []string{"a", "b", "c", "d"} {
@@ -35,7 +37,7 @@ func TestWindows(t *testing.T) {
 		}
 		w.clock.Advance(time.Second) // the deadline is that of the first one
 		eventually(t, "one rekeying for both", func() bool { g := w.info("g1"); return g.Version == 1 && g.Due == CauseNone })
-		if o := w.opt.Windows; o.of(CauseEviction) != 0 || o.of(CauseTokenRevoked) != 0 || o.of(CauseTokenExpired) != 0 {
+		if o := w.info("g1").Config.Windows; o.of(CauseEviction) != 0 || o.of(CauseTokenRevoked) != 0 || o.of(CauseTokenExpired) != 0 {
 			t.Fatal(o)
 		}
 	})
@@ -54,36 +56,64 @@ func TestWindows(t *testing.T) {
 		if err := w.Leave(ctx, d.caller, "g1", j.Node); err != nil {
 			t.Fatal(err)
 		}
-		w.rig = func(o *Options) {
-			o.OnRestart, o.KeepAssociations, o.Windows.Leave = RestartKeep, true, 2*time.Second
-		}
+		w.rig = func(o *Options) { o.OnRestart, o.KeepAssociations = RestartKeep, true }
 		w.restart()
 		if g := w.info("g1"); g.Version != 3 || g.LastCause != CauseLeave {
 			t.Fatalf("%+v", g)
 		}
 	})
 	t.Run("windows are bounded", func(t *testing.T) {
-		o := Windows{Leave: 24 * time.Hour, Eviction: -1}
-		if o.of(CauseLeave) != maxWindow || o.of(CauseEviction) != 0 || o.of(CauseTokenRevoked) != 0 {
+		o := Windows{Leave: 24 * time.Hour, Eviction: -1, Expiry: maxWindow}
+		if o.of(CauseLeave) != maxWindow || o.of(CauseEviction) != 0 || o.of(CauseTokenRevoked) != 0 || o.of(CauseTokenExpired) != maxWindow {
 			t.Fatal(o)
 		}
+		cfg := GroupConfig{Windows: o}.WithDefaults()
+		wantKind(t, cfg.Validate(), KindConfiguration)
+	})
+	t.Run("tokens that expire one after the other share a rekeying", func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.SweepInterval = time.Second })
+		w.group("g2", func(c *GroupConfig) { c.Windows.Expiry = time.Minute })
+		for i, n := range []string{"x", "y", "z"} {
+			d := w.device(n, cose.CurveEd25519, entry("g2", responder))
+			d.post(time.Duration(100+10*i)*time.Second, entry("g2", responder))
+			d.join("g2", responder)
+		}
+		w.lamp("stays", "g2")
+		for range 125 { // until all have expired
+			w.clock.Advance(time.Second)
+		}
+		eventually(t, "all are out", func() bool { return w.info("g2").Members == 1 })
+		if g := w.info("g2"); g.Version != 0 || g.Due != CauseTokenExpired {
+			t.Fatalf("%+v", g)
+		}
+		w.clock.Advance(time.Minute)
+		eventually(t, "one rekeying", func() bool { g := w.info("g2"); return g.Version == 1 && g.LastCause == CauseTokenExpired })
 	})
 }
 
 func TestScheduleJitter(t *testing.T) {
-	c := GroupConfig{KeyLifetime: 24 * time.Hour}
+	c := GroupConfig{}.WithDefaults()
 	seen := map[time.Time]bool{}
 	end := start.Add(c.KeyLifetime)
 	for n := range uint64(200) {
 		h := &head{Number: n, Config: c, Expires: end.Unix()}
 		at := h.rekeyAt()
-		if left := end.Sub(at); left < c.KeyLifetime/rekeyingSoon || left > c.KeyLifetime/rekeyingSoon+c.KeyLifetime/scheduleJitter {
+		if left := end.Sub(at); left < c.KeyLifetime/20 || left > c.KeyLifetime/20+c.KeyLifetime/40 {
 			t.Fatalf("group %d is rekeyed %v before the end", n, left)
 		}
 		seen[at.Truncate(time.Second)] = true
 	}
 	if len(seen) < 150 {
 		t.Fatalf("%d moments for 200 groups", len(seen))
+	}
+	c.Schedule = Schedule{Margin: time.Hour, Jitter: NoJitter}
+	h := &head{Number: 7, Config: c, Expires: end.Unix()}
+	if at := h.rekeyAt(); !at.Equal(end.Add(-time.Hour)) {
+		t.Fatalf("a schedule without jitter: %v", at)
+	}
+	for _, s := range []Schedule{{Margin: -1}, {Margin: 13 * time.Hour}, {Margin: time.Hour, Jitter: 7 * time.Hour}} {
+		c.Schedule = s
+		wantKind(t, c.Validate(), KindConfiguration)
 	}
 }
 
