@@ -113,19 +113,23 @@ func (e *Endpoint) serveBlocks(a *ask) (done bool) {
 			return true
 		}
 		b, _ := getBlock(a.m.Options, message.Block1)
-		a.block1 = *b
-		whole, reply := e.assemble(a.m, a.block1, receiving, a.who(), e.cfg.MaxBody)
+		if a.block1 = *b; !e.readable(*b, a.f.d.sock.via()) {
+			e.reply(a, noSuchSize(), true)
+			return true
+		}
+		szx := e.taken(a.block1, a.o != nil)
+		whole, reply := e.assemble(a.m, a.block1, szx, receiving, a.who(), e.cfg.MaxBody)
 		if reply.Code != codes.Empty {
 			e.answer(a.f, a.m, a.o, reply, true, e.keeping(a, reply, true))
 			return true
 		}
 		a.m = whole
-		a.block1.more, a.block1.szx = false, min(a.block1.szx, e.szx)
+		a.block1.more, a.block1.szx = false, szx
 	}
 	if a.has.block2 {
 		b, _ := getBlock(a.m.Options, message.Block2)
-		if a.block2 = *b; a.block2.szx == bertSZX {
-			e.reply(a, message.Message{Code: codes.BadRequest, Payload: []byte("block size exponent 7")}, true)
+		if a.block2 = *b; !e.readable(*b, a.f.d.sock.via()) {
+			e.reply(a, noSuchSize(), true)
 			return true
 		}
 		key := transferKey{handingOut, a.who(), requestHash(a.m)}
@@ -171,11 +175,8 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 	if registers {
 		resp.Options = coapmsg.Insert(resp.Options, e.observers.option())
 	}
-	szx := e.szx
-	if n := a.f.d.sock.maxPayload(); n > 0 {
-		szx = min(szx, szxFor(n))
-	}
-	if e.amplifies(a, resp, szx) {
+	c := e.cutFor(a.f.d.sock, a.o != nil)
+	if e.amplifies(a, resp, c.szx) {
 		if isSafe(a.m.Code) {
 			e.observers.discard(a.observer, false)
 			e.challenge(a)
@@ -183,17 +184,18 @@ func (e *Endpoint) reply(a *ask, resp message.Message, present bool) {
 		}
 		// The effect is there already: the answer comes in blocks small
 		// enough (draft-ietf-core-groupcomm-bis, Section 6.3).
-		var ok bool
-		if szx, ok = e.fitting(a, resp); !ok {
+		szx, ok := e.fitting(a, resp)
+		if !ok {
 			resp.Options, resp.Payload = nil, nil
 		}
+		c = blocks(szx)
 	}
 	var asked *block
 	if a.has.block2 && coapmsg.IsSuccess(resp.Code) {
 		asked = &a.block2
 	}
-	if asked != nil || len(resp.Payload) > max(16<<szx, a.f.d.sock.maxPayload()) {
-		resp = e.blockOf(resp, a.m, asked, szx, handingOut, a.who())
+	if asked != nil || len(resp.Payload) > c.whole {
+		resp = e.blockOf(resp, a.m, asked, c, handingOut, a.who())
 	}
 	if a.has.block1 {
 		resp.Options = setOption(resp.Options, a.block1.option(message.Block1))

@@ -83,17 +83,6 @@ func szxFor(n int) uint8 {
 	return 0
 }
 
-// slice returns the block of body that begins at an offset, and whether more
-// follows. The offset is within the body.
-func (b block) slice(body []byte) (part []byte, more bool) {
-	from := b.offset()
-	to := from + b.size()
-	if to >= len(body) {
-		return body[from:], false
-	}
-	return body[from:to:to], true
-}
-
 // setOption returns opts with exactly one option of this number, in a new slice.
 func setOption(opts message.Options, o message.Option) message.Options {
 	out := make(message.Options, 0, len(opts)+1)

@@ -54,7 +54,7 @@ func (e *Endpoint) downloadOnce(ctx context.Context, r *Request, m *message.Mess
 	for {
 		b, ok := getBlock(resp.Options, message.Block2)
 		switch {
-		case !ok || b == nil || b.szx == bertSZX || !b.fits(len(resp.Payload)):
+		case !ok || b == nil || !e.readable(*b, resp.Peer.Via) || !b.fits(len(resp.Payload)):
 			return fail(false, "impossible block")
 		case b.offset() != len(body):
 			return fail(false, "block at byte %d instead of %d", b.offset(), len(body))
@@ -69,7 +69,7 @@ func (e *Endpoint) downloadOnce(ctx context.Context, r *Request, m *message.Mess
 		if !b.more {
 			break
 		}
-		next := e.nextBlock(m, resp, block{num: uint32(len(body) / b.size()), szx: b.szx})
+		next := nextBlock(m, resp, block{num: uint32(len(body) / b.size()), szx: b.szx}, r.cutFor(ctx, e))
 		if resp, err = e.roundTrip(ctx, r, &next); err != nil {
 			return nil, false, err
 		}
@@ -93,11 +93,14 @@ func (e *Endpoint) downloadOnce(ctx context.Context, r *Request, m *message.Mess
 // nextBlock makes the request for a later block. It repeats the payload only if
 // that is part of what a FETCH asks for and was sent in one message
 // (RFC 7959, Section 3.3; RFC 8132, Section 2.1).
-func (e *Endpoint) nextBlock(m *message.Message, resp *Response, b block) message.Message {
+func nextBlock(m *message.Message, resp *Response, b block, c cutting) message.Message {
+	if c.bert == 0 {
+		b.szx = min(b.szx, maxSZX)
+	}
 	next := *m
 	next.Options = withoutOptions(m.Options, message.Observe, message.ETag, message.Block2, coapmsg.NoResponse)
 	next.Options = coapmsg.Insert(next.Options, b.option(message.Block2))
-	if m.Code != coapmsg.FETCH || len(m.Payload) > 16<<e.szx {
+	if m.Code != coapmsg.FETCH || len(m.Payload) > c.whole {
 		next.Payload = nil
 	}
 	if v, ok := coapmsg.Get(resp.Options, coapmsg.Echo); ok {

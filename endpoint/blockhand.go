@@ -28,16 +28,19 @@ func (e *Endpoint) etag(resp *message.Message) []byte {
 
 // blockOf cuts the asked block out of a response (RFC 7959, Section 2.4), and
 // remembers the body if more follows, for a peer and the request m. asked is
-// nil if the request names none; szx is the largest size that may be used.
-func (e *Endpoint) blockOf(resp message.Message, m message.Message, asked *block, szx uint8, dir direction, who any) message.Message {
-	b := block{szx: szx}
+// nil if the request names none; the largest size that may be used is that of c.
+func (e *Endpoint) blockOf(resp message.Message, m message.Message, asked *block, c cutting, dir direction, who any) message.Message {
+	b := block{szx: c.szx}
 	if asked != nil {
 		b = block{num: asked.num, szx: asked.szx}
-		if b.szx > szx && b.num == 0 {
-			b.szx = szx
+		if b.szx == bertSZX && c.bert == 0 {
+			b.szx = maxSZX // its blocks are counted alike
+		}
+		if b.szx > c.szx && b.num == 0 {
+			b.szx = c.szx
 		}
 	}
-	if asked == nil && len(resp.Payload) <= b.size() {
+	if asked == nil && len(resp.Payload) <= c.whole {
 		return resp
 	}
 	whole := resp.Payload
@@ -45,7 +48,7 @@ func (e *Endpoint) blockOf(resp message.Message, m message.Message, asked *block
 		return message.Message{Code: codes.BadRequest, Payload: []byte("no such block")}
 	}
 	opts := withoutOptions(resp.Options, message.Block2, message.Size2)
-	if len(whole) > b.size() {
+	if len(whole) > c.payload(b) || b.num > 0 {
 		if resp.Code == codes.Content && !coapmsg.Has(opts, message.ETag) {
 			opts = coapmsg.Insert(opts, message.Option{ID: message.ETag, Value: e.etag(&resp)})
 		}
@@ -54,7 +57,7 @@ func (e *Endpoint) blockOf(resp message.Message, m message.Message, asked *block
 			opts = coapmsg.Insert(opts, message.Option{ID: message.Size2, Value: coapmsg.EncodeUint(uint32(len(whole)))})
 		}
 	}
-	resp.Payload, b.more = b.slice(whole)
+	resp.Payload, b.more = c.slice(b, whole)
 	resp.Options = coapmsg.Insert(opts, b.option(message.Block2))
 	return resp
 }

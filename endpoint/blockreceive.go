@@ -71,14 +71,12 @@ func announced(opts message.Options, id message.OptionID) uint32 {
 }
 
 // assemble takes a request with a Block1 option. Either the whole request is
-// there, and is returned without block; or reply is the answer to this block.
-func (e *Endpoint) assemble(m message.Message, b block, dir direction, who any, limit int) (whole, reply message.Message) {
+// there, and is returned without block; or reply is the answer to this block,
+// which tells the client to go on with blocks of exponent szx.
+func (e *Endpoint) assemble(m message.Message, b block, szx uint8, dir direction, who any, limit int) (whole, reply message.Message) {
 	ack := b
-	ack.szx = min(b.szx, e.szx)
+	ack.szx = szx
 	opts := message.Options{ack.option(message.Block1)}
-	if b.szx == bertSZX {
-		return m, message.Message{Code: codes.BadRequest, Payload: []byte("block size exponent 7")}
-	}
 	body, code := e.transfers.receive(transferKey{dir, who, requestHash(m)}, m, b, limit)
 	switch code {
 	case 0:

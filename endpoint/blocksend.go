@@ -16,15 +16,18 @@ import (
 // of the same operation repeat. If the server lost the blocks before, it starts
 // over, once.
 func (e *Endpoint) upload(ctx context.Context, r *Request, m *message.Message) (*Response, error) {
-	szx := e.szx
-	if len(m.Payload) <= 16<<szx || len(m.Payload) <= e.onePiece(ctx, r) {
+	if len(m.Payload) == 0 {
+		return e.roundTrip(ctx, r, m)
+	}
+	c := r.cutFor(ctx, e)
+	if len(m.Payload) <= c.whole {
 		return e.roundTrip(ctx, r, m)
 	}
 	if len(m.Payload) > maxMaxBody {
 		return nil, fmt.Errorf("%w: body of %d bytes", ErrRequest, len(m.Payload))
 	}
 	for again := false; ; again = true {
-		resp, err := e.uploadOnce(ctx, r, m, szx)
+		resp, err := e.uploadOnce(ctx, r, m, c)
 		if err != nil {
 			return nil, err
 		}
@@ -37,14 +40,15 @@ func (e *Endpoint) upload(ctx context.Context, r *Request, m *message.Message) (
 
 // uploadOnce sends the blocks of one body and returns the response to the last
 // one, or to the one that was refused.
-func (e *Endpoint) uploadOnce(ctx context.Context, r *Request, m *message.Message, szx uint8) (resp *Response, err error) {
+func (e *Endpoint) uploadOnce(ctx context.Context, r *Request, m *message.Message, c cutting) (resp *Response, err error) {
 	// All blocks carry a tag that no other body has, so that nobody can mix
 	// blocks of two bodies (RFC 9175, Section 3.4).
 	m.Options = setOption(m.Options, message.Option{ID: coapmsg.RequestTag, Value: e.requestTag()})
 	body := m.Payload
 	for offset := 0; ; {
-		b := block{num: uint32(offset / (16 << szx)), szx: szx}
-		part, more := b.slice(body)
+		b := block{szx: c.szx}
+		b.num = uint32(offset / b.size())
+		part, more := c.slice(b, body)
 		b.more = more
 		next := *m
 		next.Payload = part
@@ -61,12 +65,12 @@ func (e *Endpoint) uploadOnce(ctx context.Context, r *Request, m *message.Messag
 		}
 		e.keepEcho(m, &next, resp)
 		ack, ok := getBlock(resp.Options, message.Block1)
-		smaller := ok && ack != nil && ack.szx < szx
+		smaller := ok && ack != nil && ack.szx < c.szx
 		switch {
 		case !more:
 			return resp, nil
 		case resp.Code == codes.RequestEntityTooLarge && smaller && offset == 0:
-			szx = ack.szx
+			c = blocks(ack.szx)
 			continue
 		case !coapmsg.IsSuccess(resp.Code) || !ok || ack == nil:
 			return resp, nil // refused, or the server knows no blocks
@@ -75,7 +79,7 @@ func (e *Endpoint) uploadOnce(ctx context.Context, r *Request, m *message.Messag
 		}
 		offset += len(part)
 		if smaller {
-			szx = ack.szx
+			c = blocks(ack.szx)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func (n *observers) send(ob *observer, note Notification) {
 	if b, ok := getBlock(ob.req.Options, message.Block2); ok {
 		asked = b
 	}
-	resp = e.blockOf(resp, ob.req, asked, n.blockSize(ob, resp), handingOut, ob.key.who)
+	resp = e.blockOf(resp, ob.req, asked, n.cutting(ob, resp), handingOut, ob.key.who)
 	if ob.o != nil {
 		var err error
 		if resp, err = ob.o.Protect(resp, ProtectOptions{PIV: true}); err != nil {
@@ -225,22 +225,23 @@ func (n *observers) send(ob *observer, note Notification) {
 	n.transmit(ob, key, data, confirmable, now)
 }
 
-// blockSize is the largest block a notification may have: what is sent to an
+// cutting is how the body of a notification is cut: what is sent to an
 // address that is not validated keeps to the allowance of the registration until
 // a notification was acknowledged from there.
-func (n *observers) blockSize(ob *observer, resp message.Message) uint8 {
+func (n *observers) cutting(ob *observer, resp message.Message) cutting {
 	e := n.e
+	c := e.cutFor(ob.sock, ob.o != nil)
 	n.mu.Lock()
 	free := ob.room == 0 || ob.proven
 	n.mu.Unlock()
 	if free || e.addresses.reached(ob.key.who, ob.key.addr.addr, e.cfg.Clock.Now()) {
-		return e.szx
+		return c
 	}
 	room := ob.room - e.responseSize(len(ob.key.token), ob.o, &ob.peer, resp)
-	if len(resp.Payload) <= min(room, 16<<e.szx) {
-		return e.szx
+	if len(resp.Payload) <= min(room, c.whole) {
+		return c
 	}
-	return min(e.szx, szxFor(room-blockOptionsSize))
+	return blocks(min(c.szx, szxFor(room-blockOptionsSize)))
 }
 
 // mustConfirm decides whether a notification asks for an acknowledgement: the

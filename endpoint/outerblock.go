@@ -29,8 +29,13 @@ func (e *Endpoint) outerBlocks(f *inflight, m message.Message, has marks) (whole
 	who := f.d.remote()
 	if has.block1 {
 		b, _ := getBlock(m.Options, message.Block1)
+		if !e.readable(*b, f.d.sock.via()) {
+			e.refuseOSCORE(f, DropUnverified, codes.BadRequest, "block size exponent 7")
+			return m, true
+		}
+		szx := e.taken(*b, false)
 		reply := message.Message{}
-		if m, reply = e.assemble(m, *b, outerReceiving, who, e.cfg.MaxUnfragmented); reply.Code != codes.Empty {
+		if m, reply = e.assemble(m, *b, szx, outerReceiving, who, e.cfg.MaxUnfragmented); reply.Code != codes.Empty {
 			if f.multicast() {
 				e.drop(DropMulticastBlock)
 				e.abandon(f)
@@ -43,12 +48,12 @@ func (e *Endpoint) outerBlocks(f *inflight, m message.Message, has marks) (whole
 			e.sendResponse(f, reply, how)
 			return m, true
 		}
-		b.more, b.szx = false, min(b.szx, e.szx)
+		b.more, b.szx = false, szx
 		f.outer.block1 = b
 	}
 	if has.block2 {
 		b, _ := getBlock(m.Options, message.Block2)
-		if b.szx == bertSZX {
+		if !e.readable(*b, f.d.sock.via()) {
 			e.refuseOSCORE(f, DropUnverified, codes.BadRequest, "block size exponent 7")
 			return m, true
 		}
@@ -70,7 +75,7 @@ func (e *Endpoint) cut(f *inflight, resp message.Message) message.Message {
 		return resp
 	}
 	if b := f.outer.block2; b != nil {
-		resp = e.blockOf(resp, f.outer.m, b, e.szx, outerHanding, f.d.remote())
+		resp = e.blockOf(resp, f.outer.m, b, e.cutFor(f.d.sock, false), outerHanding, f.d.remote())
 	}
 	if f.outer.block1 != nil {
 		resp.Options = setOption(resp.Options, f.outer.block1.option(message.Block1))
@@ -104,7 +109,7 @@ func (e *Endpoint) outerDownload(ctx context.Context, r *Request, wire, part mes
 	var body []byte
 	for {
 		b, ok := getBlock(part.Options, message.Block2)
-		if !ok || b == nil || b.szx == bertSZX || !b.fits(len(part.Payload)) || b.offset() != len(body) {
+		if !ok || b == nil || !e.readable(*b, r.Via) || !b.fits(len(part.Payload)) || b.offset() != len(body) {
 			return whole, fmt.Errorf("%s: %w: outer block", r.To, ErrBlock)
 		}
 		if body = append(body, part.Payload...); len(body) > e.cfg.MaxUnfragmented {
@@ -147,7 +152,7 @@ func (e *Endpoint) doOuter(ctx context.Context, r *Request, m message.Message) (
 	for offset := 0; ; {
 		b := block{num: uint32(offset / (16 << szx)), szx: szx}
 		part := wire
-		part.Payload, b.more = b.slice(wire.Payload)
+		part.Payload, b.more = blocks(szx).slice(b, wire.Payload)
 		if b.more || offset > 0 {
 			part.Options = setOption(wire.Options, b.option(message.Block1))
 		}

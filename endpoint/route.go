@@ -36,19 +36,6 @@ func (e *Endpoint) route(ctx context.Context, r *Request, x, token *exchange) er
 	return nil
 }
 
-// onePiece is how long a body may be that is sent in one message by the
-// connection to the peer; 0 where blocks are the rule.
-func (e *Endpoint) onePiece(ctx context.Context, r *Request) int {
-	if r.Via != ViaTCP {
-		return 0
-	}
-	s, err := e.conns.get(ctx, r.Via, r.To)
-	if err != nil {
-		return 0 // the request itself will say why
-	}
-	return s.maxPayload()
-}
-
 // message parses what arrived.
 func (a *arrival) message() (message.Message, error) {
 	if a.sock.stream() {

@@ -25,11 +25,12 @@ func unavailable(token message.Token) []byte {
 }
 
 // csm is the first message: what this endpoint can do (RFC 8323, Section 5.3).
-// It does not indicate block-wise transfers: beside a Max-Message-Size above 1152
-// that would promise to take several blocks in one message (BERT, Section 6).
+// Beside a Max-Message-Size above 1152 the option for block-wise transfers
+// promises that several blocks in one message (BERT, Section 6) are understood.
 func (st *stream) csm() []byte {
 	return signal(coapmsg.CSM, nil, message.Options{
 		{ID: coapmsg.CSMMaxMessageSize, Value: coapmsg.EncodeUint(uint32(st.e.cfg.TCP.MaxMessageSize))},
+		{ID: coapmsg.CSMBlockWiseTransfer},
 		{ID: coapmsg.CSMExtendedTokenLength, Value: coapmsg.EncodeUint(uint32(st.e.cfg.MaxToken))},
 	}, nil)
 }

@@ -74,6 +74,12 @@ func (st *stream) greeted(ctx context.Context) error {
 	}
 }
 
+// takesBERT says whether the CSMs of the peer let it be sent BERT blocks, the
+// latest Max-Message-Size counting (RFC 8323, Section 5.3.2).
+func (st *stream) takesBERT() bool {
+	return st.peerBlocks.Load() && st.peerMax.Load() > coapmsg.BaseMessageSize
+}
+
 func (st *stream) isDone() bool {
 	select {
 	case <-st.done:

@@ -62,6 +62,9 @@ func (c TCPConfig) withDefaults() TCPConfig {
 	return c
 }
 
+// takesBERT says whether the CSM of this endpoint lets peers send BERT blocks.
+func (c *TCPConfig) takesBERT() bool { return c.MaxMessageSize > coapmsg.BaseMessageSize }
+
 type limit struct {
 	name string
 	n    int

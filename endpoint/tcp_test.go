@@ -71,8 +71,8 @@ func TestTCPMessages(t *testing.T) {
 	t.Run("the first message is a CSM that says what is possible", func(t *testing.T) {
 		inStreamWorld(t, endpoint.Config{}, func(t *testing.T, w *streamWorld) {
 			m := connect(t, w.net, serverAddr).next(time.Second)
-			want := message.Options{csmOption(coapmsg.CSMMaxMessageSize, 65536), csmOption(coapmsg.CSMExtendedTokenLength, 256)}
-			if m.Code != coapmsg.CSM || fmt.Sprint(m.Options) != fmt.Sprint(want) {
+			want := message.Options{csmOption(coapmsg.CSMMaxMessageSize, 65536), {ID: coapmsg.CSMBlockWiseTransfer}, csmOption(coapmsg.CSMExtendedTokenLength, 256)}
+			if m.Code != coapmsg.CSM || fmt.Sprintf("%d %x", m.Options, m.Options) != fmt.Sprintf("%d %x", want, want) {
 				t.Fatalf("%+v", m)
 			}
 		})
