@@ -15,6 +15,7 @@ type agenda struct {
 
 	checkAt time.Time // when to check without being told to
 	hintAt  time.Time // when a hint is followed; zero: there is none
+	showAt  time.Time // when to show the Group Manager that a notification arrived; zero: there is nothing to show
 	quiet   time.Time // hints before count for nothing
 	gap     backoff   // between checks due to hints that were wrong
 

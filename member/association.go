@@ -27,6 +27,18 @@ type association struct {
 	challenge []byte         // kdcchallenge, N_S: the latest one
 	lost      bool           // the Group Manager has it no more
 	former    []*association // not closed before this one has proved good
+	over      chan struct{}  // closed when another one takes its place or the Group Manager has lost it
+	ended     bool           // over is closed
+}
+
+// end closes over.
+func (a *association) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended {
+		a.ended = true
+		close(a.over)
+	}
 }
 
 // nonceSize is the length of the nonces the device makes, in bytes (RFC 9203,
@@ -97,6 +109,9 @@ func (d *Device) associated(ctx context.Context, want ace.Scope) (a *association
 	d.mu.Lock()
 	d.assoc = a
 	d.mu.Unlock()
+	if old != nil {
+		old.end()
+	}
 	d.event(Event{Kind: EventAssociated})
 	return a, true, nil
 }
@@ -189,6 +204,7 @@ func (d *Device) forget(a *association) {
 	a.mu.Lock()
 	a.lost = true
 	a.mu.Unlock()
+	a.end()
 }
 
 // maxFormer bounds the associations that wait for a better one to prove good.
@@ -250,5 +266,5 @@ func (d *Device) exchangeNonces(ctx context.Context, t *accessToken, n1, id1 []b
 	if err != nil {
 		return nil, fmt.Errorf("association with the group manager: %w", err)
 	}
-	return &association{token: t, ctx: cx, challenge: info.Challenge, info: info}, nil
+	return &association{token: t, ctx: cx, challenge: info.Challenge, info: info, over: make(chan struct{})}, nil
 }

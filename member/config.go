@@ -41,6 +41,8 @@ type Config struct {
 	// PairwiseAnswers makes the device answer requests made in group mode in
 	// pairwise mode where the group has it. Default: in the mode of the request.
 	PairwiseAnswers bool
+	// Rekeying is how the device hears of new keys. Default RekeyByControlURI.
+	Rekeying Rekeying
 	// KeepOld is how long messages under the former keys are still accepted
 	// after a rekeying, from members that are not stale. Default 5 s; negative:
 	// not at all.
@@ -90,6 +92,7 @@ func (c *Config) Validate() error {
 		"listen must be one unicast address of this host")
 	fault(c.Timeout < 0 || c.Leisure < 0 || c.ProbingRate < 0, "timeout, leisure and probing rate must not be negative")
 	fault(c.SequenceBlock == 1, "a sequence block of 1 would be written for every message")
+	fault(c.Rekeying > RekeyByBoth, "no such way of rekeying")
 	fault(c.HopLimit < 0 || c.HopLimit > 255, "hop limit must be 1 to 255")
 	return errors.Join(faults...)
 }

@@ -66,12 +66,16 @@ func (g *Group) UpdatePeers(ctx context.Context) error {
 // fetchPeers gets the credentials of all members that matter to the device:
 // those that answer it and those that ask it.
 func (g *Group) fetchPeers(ctx context.Context) error {
+	rec := g.record()
+	asks, serves := rec.roles().Has(ace.RoleRequester), rec.serves()
 	f := groupcomm.CredsFilter{Select: true, Include: true}
-	if r := g.roles(); r.Has(ace.RoleRequester) {
-		f.Roles = append(f.Roles, ace.RoleResponder)
-	}
-	if rec := g.record(); rec.serves() {
-		f.Roles = append(f.Roles, ace.RoleRequester)
+	switch {
+	case asks && serves:
+		f = groupcomm.CredsFilter{} // all
+	case asks:
+		f.Roles = []ace.Roles{ace.RoleResponder}
+	default:
+		f.Roles = []ace.Roles{ace.RoleRequester}
 	}
 	err := g.fetchCreds(ctx, f)
 	if err == nil || errors.Is(err, ErrStaleKey) {
@@ -83,14 +87,16 @@ func (g *Group) fetchPeers(ctx context.Context) error {
 	return err
 }
 
-// fetchCreds gets credentials of other members (RFC 9594, Section 4.4). If they
+// fetchCreds gets credentials of other members, all with the zero filter
+// (RFC 9594, Section 4.4). If they
 // are of another version than the device has, it missed a rekeying, and they
 // are not taken.
 func (g *Group) fetchCreds(ctx context.Context, f groupcomm.CredsFilter) error {
-	r, err := g.d.manager(ctx, gmRequest{
-		op: "credentials", code: coapmsg.FETCH, path: "ace-group/" + g.name + "/creds",
-		format: ace.ContentFormatGroupcomm, payload: (&groupcomm.CredsRequest{Filter: f}).Marshal(),
-	})
+	q := gmRequest{op: "credentials", code: codes.GET, path: "ace-group/" + g.name + "/creds"}
+	if f.Select {
+		q.code, q.format, q.payload = coapmsg.FETCH, ace.ContentFormatGroupcomm, (&groupcomm.CredsRequest{Filter: f}).Marshal()
+	}
+	r, err := g.d.manager(ctx, q)
 	if errors.Is(err, errNoMember) {
 		g.recheck()
 		return nil

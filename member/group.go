@@ -139,6 +139,15 @@ func (g *Group) current() (*live, error) {
 	return g.live, nil
 }
 
+// start runs what goes on by itself in the group; false after Close.
+func (g *Group) start() bool {
+	ok := g.d.background(g.run)
+	if ok && g.d.cfg.Rekeying.observes() {
+		ok = g.d.background(g.follow)
+	}
+	return ok
+}
+
 // wake has the goroutine of the group look for work. It never blocks.
 func (g *Group) wake() {
 	select {

@@ -12,7 +12,7 @@ import (
 
 // identity is a key pair of the device with the credential that others know it
 // by. There is one for each curve that a group of the device asked for; it is
-// made at first need and kept.
+// made at first need and kept. A group in which it was renewed has its own.
 type identity struct {
 	key  *cose.PrivateKey
 	cred *cose.Credential
@@ -57,29 +57,16 @@ func (d *Device) loadIdentity(crv cose.Curve) (*identity, error) {
 		return nil, err
 	}
 	defer secret.Bytes(rec.Private).Wipe()
-	key, err := cose.NewPrivateKey(crv, rec.Private)
-	if err != nil {
-		return nil, err
-	}
-	cred, err := cose.ParseCredential(cose.FormatCCS, rec.Credential)
-	if err != nil {
-		return nil, err
-	}
-	return &identity{key, cred}, nil
+	return rec.identity(crv)
 }
 
 func (d *Device) makeIdentity(ctx context.Context, crv cose.Curve) (*identity, error) {
-	key, err := cose.GenerateKey(crv, d.cfg.Rand)
+	rec, err := d.newKeyPair(crv)
 	if err != nil {
 		return nil, err
 	}
-	cred, err := cose.NewCCS(d.cfg.Enrolment.Device, key.Public())
-	if err != nil {
-		return nil, err
-	}
-	private := key.Secret()
-	defer private.Wipe()
-	b, err := encode(identityRecord{Private: private, Credential: cred.Bytes()})
+	defer secret.Bytes(rec.Private).Wipe()
+	b, err := encode(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -88,5 +75,5 @@ func (d *Device) makeIdentity(ctx context.Context, crv cose.Curve) (*identity, e
 	if err != nil {
 		return nil, err
 	}
-	return &identity{key, cred}, nil
+	return rec.identity(crv)
 }

@@ -40,7 +40,7 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) (*Group, error) {
 		return nil, err
 	}
 	err = g.joinFirst(ctx)
-	if err == nil && !d.background(g.run) {
+	if err == nil && !g.start() {
 		err = ErrClosed
 	}
 	if err != nil {
@@ -129,7 +129,7 @@ func (g *Group) join(ctx context.Context) error {
 		version: j.resp.Version, key: j.resp.Key, gmCred: j.resp.KDC.Credential,
 		expires: j.resp.Expiry.Until(g.d.now(), true), lost: !j.created,
 	}, nil, func(r *groupRecord) {
-		r.Node, r.Nonce = j.node, j.nonce
+		r.Node, r.Nonce, r.Curve, r.Next = j.node, j.nonce, j.curve, nil
 		r.Check, r.Delta = int64(policies.CheckInterval/time.Second), int64(policies.ExpirationDelta/time.Second)
 	})
 	if err != nil {

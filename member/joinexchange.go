@@ -35,6 +35,7 @@ func (g *Group) joinExchange(ctx context.Context) (*joined, error) {
 	want := ace.Scope{{Group: g.name, Roles: g.roles()}}
 	q := gmRequest{op: "join", code: codes.POST, path: "ace-group/" + g.name, format: ace.ContentFormatGroupcomm}
 	var info *groupcomm.JoinInfo
+	asked := false // for the parameters of now
 	for try := 1; ; try++ {
 		a, fresh, err := g.d.associated(ctx, want)
 		if err != nil {
@@ -68,7 +69,14 @@ func (g *Group) joinExchange(ctx context.Context) (*joined, error) {
 			a.renewChallenge(info.Challenge)
 			continue
 		}
-		if err := q.refused(r); err != nil {
+		err = q.refused(r)
+		var refused *Refused
+		if errors.As(err, &refused) && refused.is(groupcomm.ErrorCredential, groupcomm.ErrorEvidence) && !asked && try < joinTries {
+			// The algorithms or the Group Manager's key are others than at the token upload.
+			info, asked = &groupcomm.JoinInfo{}, true
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
 		return out.read(g.name, r)
@@ -103,7 +111,10 @@ func (g *Group) joinRequest(ctx context.Context, a *association, info *groupcomm
 	out := &joined{nonce: nonce}
 	q := &groupcomm.JoinRequest{
 		Scope: groupcomm.EncodeScope(entry), Entry: entry, GetCreds: &groupcomm.CredsFilter{},
-		Nonce: nonce, ControlURI: g.d.controlURI(g.name),
+		Nonce: nonce,
+	}
+	if g.d.cfg.Rekeying.posts() {
+		q.ControlURI = g.d.controlURI(g.name)
 	}
 	if entry.Roles.MonitorOnly() {
 		return out, q.Marshal(), nil
@@ -117,7 +128,8 @@ func (g *Group) joinRequest(ctx context.Context, a *association, info *groupcomm
 	if out.curve, err = infoCurve(info); err != nil {
 		return nil, nil, err
 	}
-	id, err := g.d.identityFor(ctx, out.curve)
+	rec := g.record()
+	id, err := g.keyPair(ctx, &rec, out.curve)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,7 +52,8 @@ func (g *Group) checkManager(ctx context.Context, c groupcomm.KDCCred, k groupco
 		if crv, err = curveOf(k); err != nil {
 			return err
 		}
-		id, ierr := g.d.identityFor(ctx, crv)
+		rec := g.record()
+		id, ierr := g.keyPair(ctx, &rec, crv)
 		if ierr != nil {
 			return ierr
 		}

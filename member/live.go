@@ -51,7 +51,7 @@ func (g *Group) identity(ctx context.Context, rec *groupRecord) (grouposcore.Ide
 	if err != nil {
 		return grouposcore.Identity{}, err
 	}
-	id, err := g.d.identityFor(ctx, crv)
+	id, err := g.keyPair(ctx, rec, crv)
 	if err != nil {
 		return grouposcore.Identity{}, err
 	}

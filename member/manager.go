@@ -23,13 +23,14 @@ type gmRequest struct {
 	path    string
 	format  message.MediaType // of payload
 	payload []byte
+	scope   ace.Scope // that the token has to cover beside the device's groups
 }
 
 // manager makes a request to the Group Manager and returns a successful
 // response. If there is no association, or the Group Manager has lost it, one
 // is made first; that is tried once.
 func (d *Device) manager(ctx context.Context, q gmRequest) (*endpoint.Response, error) {
-	a, fresh, err := d.associated(ctx, nil)
+	a, fresh, err := d.associated(ctx, q.scope)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func (d *Device) manager(ctx context.Context, q gmRequest) (*endpoint.Response, 
 		if fresh {
 			return nil, fmt.Errorf("%s: %w: it does not know the association made just now", q.op, ErrManager)
 		}
-		if a, _, err = d.associated(ctx, nil); err != nil {
+		if a, _, err = d.associated(ctx, q.scope); err != nil {
 			return nil, err
 		}
 		if r, err = d.ask(ctx, a, q); lost(r, err) {

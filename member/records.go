@@ -51,8 +51,9 @@ func senderIDNumber(id []byte) uint64 {
 
 // identityRecord is a key pair of the device with its credential.
 type identityRecord struct {
-	Private    []byte `cbor:"1,keyasint"`
-	Credential []byte `cbor:"2,keyasint"`
+	Private    []byte     `cbor:"1,keyasint"`
+	Credential []byte     `cbor:"2,keyasint"`
+	Curve      cose.Curve `cbor:"3,keyasint,omitempty"`
 }
 
 // epochRecord is the keying material of one version, with the own Sender ID.
@@ -81,6 +82,11 @@ type groupRecord struct {
 	// since the sequence numbers would begin anew under the same keys.
 	Spent    [][]byte `cbor:"10,keyasint"`
 	SpentIDs [][]byte `cbor:"11,keyasint"`
+	// Own is the key pair of the device in this group, if it was renewed there.
+	// Next is one that the Group Manager may have the credential of already.
+	Own   *identityRecord `cbor:"12,keyasint,omitempty"`
+	Next  *identityRecord `cbor:"13,keyasint,omitempty"`
+	Curve cose.Curve      `cbor:"14,keyasint,omitempty"` // of the credential that the device joined with; 0: a monitor, or not known
 }
 
 // maxSpent bounds each of the lists of what was used.

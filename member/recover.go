@@ -1,6 +1,7 @@
 package member
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ func (g *Group) recover(ctx context.Context) error {
 	err = g.install(ctx, newEpoch{
 		version: k.Version, key: k.Key, gmCred: gmCred, expires: k.Expiry.Until(g.d.now(), true),
 	}, stale, nil)
+	if errors.Is(err, errOtherCurve) {
+		return g.rejoin(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -85,6 +89,17 @@ func (g *Group) fetchMaterial(ctx context.Context) (*groupcomm.KeyResponse, erro
 		return nil, err
 	}
 	return groupcomm.ParseKeyResponse(r.Payload)
+}
+
+// managerCredential returns the Group Manager's credential for new material that
+// came with the news that it is told now, nil if nothing was said of it. The
+// message has no proof, so another one than before is fetched with its proof.
+func (g *Group) managerCredential(ctx context.Context, k groupcomm.KeyMaterial, told []byte) ([]byte, error) {
+	old := g.record().Epoch.GMCred
+	if told == nil || bytes.Equal(told, old) {
+		return old, nil
+	}
+	return g.fetchManagerCredential(ctx, k)
 }
 
 // fetchManagerCredential gets the Group Manager's credential, which is part of

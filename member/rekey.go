@@ -58,7 +58,7 @@ func (g *Group) rekey(ctx context.Context, m *groupcomm.RekeyMessage) error {
 			return g.gone(ctx, err)
 		}
 	default:
-		if err := g.take(ctx, m); err != nil {
+		if err := g.take(ctx, m, nil); err != nil {
 			return err
 		}
 	}
@@ -66,17 +66,30 @@ func (g *Group) rekey(ctx context.Context, m *groupcomm.RekeyMessage) error {
 	return g.isBack()
 }
 
-// take installs the material of a rekeying message.
-func (g *Group) take(ctx context.Context, m *groupcomm.RekeyMessage) error {
+// take installs the material of a rekeying message. edit, if not nil, changes the
+// rest of the record in the same effect.
+func (g *Group) take(ctx context.Context, m *groupcomm.RekeyMessage, edit func(*groupRecord)) error {
 	rec := g.record()
 	_, k, err := rec.Epoch.params()
 	if err != nil {
 		return err
 	}
+	if m.Config != nil {
+		id := k.SenderID
+		k = *m.Config
+		k.SenderID = id
+	}
 	k.MasterSecret, k.MasterSalt, k.Gid = m.MasterSecret, m.MasterSalt, m.Gid
+	gmCred, err := g.managerCredential(ctx, k, m.KDCCredential)
+	if err != nil {
+		return err
+	}
 	err = g.install(ctx, newEpoch{
-		version: m.Version, key: k, gmCred: rec.Epoch.GMCred, expires: m.Expiry.Until(g.d.now(), true),
-	}, m.StaleIDs, nil)
+		version: m.Version, key: k, gmCred: gmCred, expires: m.Expiry.Until(g.d.now(), true),
+	}, m.StaleIDs, edit)
+	if errors.Is(err, errOtherCurve) {
+		return g.rejoin(ctx)
+	}
 	if err != nil {
 		return err
 	}

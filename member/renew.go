@@ -13,10 +13,15 @@ import (
 // renewSenderID asks for new individual keying material: a new Sender ID, or a
 // rekeying message if the Group Manager rather rekeys (ace-key-groupcomm-oscore,
 // Section 9.2). It is for a device that lost its windows, or that is about to
-// spend its last sequence number. The caller has the turn to change the group.
+// spend its last sequence number, or has a new key pair: the Group Manager is told
+// of that first. The caller has the turn to change the group.
 func (g *Group) renewSenderID(ctx context.Context) error {
-	rec := g.record()
-	r, err := g.d.manager(ctx, gmRequest{op: "new sender id", code: codes.POST, path: rec.Node})
+	if next := g.record().Next; next != nil {
+		if err := g.uploadCredential(ctx, next); err != nil {
+			return err
+		}
+	}
+	r, err := g.d.manager(ctx, gmRequest{op: "new sender id", code: codes.POST, path: g.record().Node})
 	if err != nil {
 		return err
 	}
@@ -24,10 +29,26 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.Rekey != nil {
-		return g.take(ctx, n.Rekey)
+	if n.Rekey == nil {
+		return g.useSenderID(ctx, n.SenderID.SenderID, (*groupRecord).adopt)
 	}
-	id := n.SenderID.SenderID
+	rec := g.record()
+	if n.Rekey.Version == rec.Epoch.Version+1 {
+		return g.take(ctx, n.Rekey, (*groupRecord).adopt)
+	}
+	// A rekeying before that one was missed: who left then is not in the message.
+	rec.adopt()
+	if err := g.saveRecord(ctx, rec); err != nil {
+		return err
+	}
+	return g.recover(ctx)
+}
+
+// useSenderID goes on under another Sender ID and the same keying material. edit
+// changes the rest of the record in the same effect. The caller has the turn to
+// change the group.
+func (g *Group) useSenderID(ctx context.Context, id []byte, edit func(*groupRecord)) error {
+	rec := g.record()
 	switch {
 	case len(id) > maxSenderID:
 		return fmt.Errorf("%w: sender id of %d bytes", ErrManager, len(id))
@@ -42,6 +63,7 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 	rec.Epoch.Material, rec.Epoch.SenderID = k.Marshal(), id
 	rec.Epoch.Serial++
 	rec.SpentIDs = remember(rec.SpentIDs, id)
+	edit(&rec)
 	// A device at work keeps its windows. One that lost them still has the same
 	// Gid, so requests from before the loss could be replayed: its windows start
 	// invalid, and Echo is the way back.

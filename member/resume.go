@@ -62,7 +62,7 @@ func (d *Device) resumeGroup(ctx context.Context, n uint64, rec groupRecord) err
 	d.groups[rec.Name] = g
 	d.mu.Unlock()
 	g.todo.back, g.todo.check, g.todo.resumed = true, true, true
-	if !rec.Stale && (windows != nil || !rec.serves()) {
+	if !rec.Stale && rec.Next == nil && (windows != nil || !rec.serves()) {
 		err := g.takeUp(ctx, rec, windows)
 		switch {
 		case err == nil:
@@ -76,7 +76,7 @@ func (d *Device) resumeGroup(ctx context.Context, n uint64, rec groupRecord) err
 			return err
 		}
 	}
-	if !d.background(g.run) {
+	if !g.start() {
 		return ErrClosed
 	}
 	return nil

@@ -122,7 +122,8 @@ func (g *Group) next(now time.Time) time.Duration {
 	}
 	soon(a.hintAt)
 	soon(token)
-	if a.back || a.check || a.peers || g.live.tired() {
+	soon(a.showAt)
+	if a.back || a.check || a.peers || g.live.tired() || g.live != nil && g.rec.Next != nil {
 		soon(now)
 	}
 	if len(a.wanted) > 0 {
@@ -152,14 +153,17 @@ func (g *Group) errand(ctx context.Context) error {
 		a.check, a.hintAt = true, time.Time{}
 	}
 	due := a.check || !now.Before(a.checkAt)
-	back, peers, tired := a.back, a.peers, g.live.tired()
+	back, peers, tired, renewal := a.back, a.peers, g.live.tired(), g.live != nil && g.rec.Next != nil
+	show := !a.showAt.IsZero() && !now.Before(a.showAt)
 	g.mu.Unlock()
 	var err error
 	switch {
 	case back, due:
 		err = g.Check(ctx)
-	case tired:
+	case tired || renewal:
 		err = g.renew(ctx)
+	case show:
+		err = g.show(ctx)
 	}
 	if err != nil {
 		return err
@@ -175,14 +179,15 @@ func (g *Group) errand(ctx context.Context) error {
 	return g.fetchWanted(ctx)
 }
 
-// renew asks for a new Sender ID before the sequence numbers run out.
+// renew asks for a new Sender ID before the sequence numbers run out, and goes on
+// with a new key pair.
 func (g *Group) renew(ctx context.Context) error {
 	end, err := g.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	if !g.using().tired() {
+	if !g.using().tired() && g.record().Next == nil {
 		return nil
 	}
 	return g.gone(ctx, g.renewSenderID(ctx))
