@@ -40,8 +40,7 @@ func bare(t testing.TB, contexts *Contexts, cfg Config) (*Endpoint, func(data []
 	return e, func(data []byte, from netip.AddrPort) {
 		d := datagram{data: data, from: from, to: s.addr, sock: e.unicast[0]}
 		e.receive(d)
-		e.serve(<-e.queue)
-		e.busy.leave(d.remote())
+		serveAll(e)
 	}
 }
 

@@ -63,7 +63,6 @@ func BenchmarkServeOSCORE(b *testing.B) {
 	for _, r := range requests {
 		d.data = r
 		e.receive(d)
-		e.serve(<-e.queue)
-		e.busy.leave(d.remote())
+		serveAll(e)
 	}
 }

@@ -105,11 +105,7 @@ func FuzzTransfers(f *testing.F) {
 				continue
 			}
 			e.receive(datagram{data: b, from: from, to: s.addr, sock: e.unicast[0]})
-			for len(e.queue) > 0 {
-				d := <-e.queue
-				e.serve(d)
-				e.busy.leave(d.remote())
-			}
+			serveAll(e)
 			if len(s.sent) > before+1 {
 				t.Fatalf("%x is answered %d times", b, len(s.sent)-before)
 			}

@@ -41,13 +41,16 @@ type Config struct {
 	// directions. Default: they are dropped and refused.
 	InsecurePlainMulticast bool
 
-	// Workers is the number of requests served at once. Default 64.
+	// Workers is the number of requests served at once, three quarters of it
+	// for unprotected ones. Default 64.
 	Workers int
-	// Queue is how many requests wait for a worker; further ones are dropped.
-	// Default 1024.
+	// Queue is how many requests of a KiB or less wait for a worker, protected
+	// and unprotected ones each; longer ones count for more. When there is no
+	// room, the peer with the most of them loses its last. Default 1024.
 	Queue int
-	// PerPeer is how many requests of one address and port may wait or be
-	// served at once. Default: three quarters of Workers, at least 1.
+	// PerPeer is how many requests of one address and port are served at once.
+	// Default: three quarters of Workers, at least 1; no more than that of
+	// the workers for unprotected requests.
 	PerPeer int
 	// DedupEntries is how many served requests are remembered for their
 	// retransmissions, for at most 247 s. Default 16384.

@@ -32,8 +32,8 @@ type Endpoint struct {
 	groupsMu sync.Mutex
 	groups   map[MulticastGroup]*socket
 
-	queue       chan datagram
-	busy        perPeer
+	secure      *intake // of requests that claim to be protected
+	plain       *intake // of the others
 	dedup       *dedup
 	acks        *ackQueue
 	transmit    *transmissions
@@ -87,7 +87,8 @@ func prepare(cfg Config) (*Endpoint, error) {
 	e := &Endpoint{
 		cfg:      cfg,
 		groups:   make(map[MulticastGroup]*socket),
-		queue:    make(chan datagram, cfg.Queue),
+		secure:   newIntake(cfg.Queue, cfg.Workers, cfg.PerPeer, cfg.Workers),
+		plain:    newPlainIntake(&cfg),
 		dedup:    newDedup(cfg.DedupEntries, cfg.DedupBytes, cfg.exchangeLifetime(), cfg.nonLifetime()),
 		tokens:   newTokenTable(cfg.Exchanges),
 		recent:   newRecentSet(recentResponses),
@@ -97,7 +98,6 @@ func prepare(cfg Config) (*Endpoint, error) {
 		messages: pool.New(uint32(cfg.Workers), 4096),
 		rng:      rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
 	}
-	e.busy.limit = cfg.PerPeer
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.conns = newConnections(e)
 	e.acks = newACKQueue(e)

@@ -184,7 +184,8 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 	if err := e.route(ctx, r, x, token); err != nil {
 		return nil, err
 	}
-	if err := e.nstart.enter(ctx, e.ctx, x.to); err != nil {
+	place, err := e.nstart.enter(ctx, e.ctx, x.to)
+	if err != nil {
 		return nil, err
 	}
 	if err := e.probe(r, m); err != nil {
@@ -197,7 +198,10 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 			return nil, err
 		}
 	}
-	if err := e.transmitRequest(r, x, m); err != nil {
+	place.order.Lock()
+	err = e.transmitRequest(r, x, m)
+	place.order.Unlock()
+	if err != nil {
 		e.end(x)
 		return nil, err
 	}

@@ -33,6 +33,9 @@ const (
 	// defaultWorkers handlers run at once. They may wait for other machines,
 	// so there are many more than processors.
 	defaultWorkers = 64
+	// smallDatagram is the longest request that needs no memory beside what is
+	// noted of it: most protected ones.
+	smallDatagram = 160
 	// defaultQueue requests wait for a worker: one burst of a busy fleet.
 	defaultQueue = 1024
 	// defaultDedup is how many served requests are remembered.

@@ -15,6 +15,10 @@ type gate struct {
 }
 
 type gatePeer struct {
+	// order is held while a request is protected and sent, so that Partial IVs
+	// leave in their order: a peer's replay window is not wide.
+	order sync.Mutex
+
 	used    int
 	waiting []chan struct{} // in the order of arrival
 }
@@ -24,7 +28,7 @@ func newGate(limit int) *gate {
 }
 
 // enter waits for a place.
-func (g *gate) enter(ctx, closing context.Context, to remote) error {
+func (g *gate) enter(ctx, closing context.Context, to remote) (*gatePeer, error) {
 	g.mu.Lock()
 	p := g.peers[to]
 	if p == nil {
@@ -34,20 +38,20 @@ func (g *gate) enter(ctx, closing context.Context, to remote) error {
 	if p.used < g.limit {
 		p.used++
 		g.mu.Unlock()
-		return nil
+		return p, nil
 	}
 	turn := make(chan struct{})
 	p.waiting = append(p.waiting, turn)
 	g.mu.Unlock()
 	select {
 	case <-turn:
-		return nil
+		return p, nil
 	case <-ctx.Done():
 		g.giveUp(to, p, turn)
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-closing.Done():
 		g.giveUp(to, p, turn)
-		return ErrClosed
+		return nil, ErrClosed
 	}
 }
 

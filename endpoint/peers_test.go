@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,26 +17,52 @@ import (
 
 func TestManyPeers(t *testing.T) {
 	t.Run("O9 one peer with slow requests does not keep others from being served", func(t *testing.T) {
-		inWorld(t, endpoint.Config{Workers: 8, PerPeer: 4}, func(t *testing.T, w *world) {
+		inWorld(t, endpoint.Config{Workers: 8, PerPeer: 4, Queue: 20}, func(t *testing.T, w *world) {
 			for i := range int32(40) {
 				w.peer.send(serverAddr, get(t, non, i, "slow"))
+				synctest.Wait()
 			}
-			w.dropped(endpoint.DropPeerBusy, 36)
+			w.dropped(endpoint.DropPeerBusy, 16) // four in work, twenty wait
 			other := listenRaw(t, w.net, otherAddr)
 			other.send(serverAddr, get(t, con, 1, "a"))
 			if m := other.nextMessage(time.Millisecond); m.Code != codes.Content {
 				t.Fatal(m.Code)
 			}
+			w.dropped(endpoint.DropPeerBusy, 17) // for whom there was room made
+			close(w.res.release)
+			synctest.Wait()
+			if n := w.res.runs.Load(); n != 24 {
+				t.Fatal(n)
+			}
+		})
+	})
+	t.Run("O9 unprotected requests from many addresses leave workers to protected ones", func(t *testing.T) {
+		inWorld(t, endpoint.Config{Workers: 8, Queue: 100}, func(t *testing.T, w *world) {
+			for i := range 200 {
+				stranger := listenRaw(t, w.net, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}), 1))
+				stranger.send(serverAddr, get(t, non, int32(i), "slow"))
+				synctest.Wait()
+			}
+			synctest.Wait()
+			if n := w.res.runs.Load(); n != 6 {
+				t.Fatalf("%d unprotected requests in work", n)
+			}
+			w.peer.send(serverAddr, w.protected(con, 1, "a"))
+			if m := w.opened(w.peer.nextMessage(time.Millisecond)); m.Code != codes.Content {
+				t.Fatal(m.Code)
+			}
+			w.dropped(endpoint.DropQueueFull, 94)
+			close(w.res.release)
 		})
 	})
 	t.Run("O9 with all workers busy and the queue full the read loop goes on", func(t *testing.T) {
 		inWorld(t, endpoint.Config{Workers: 2, Queue: 3, PerPeer: 100}, func(t *testing.T, w *world) {
 			for i := range int32(2) {
-				w.peer.send(serverAddr, get(t, non, i, "slow"))
+				w.peer.send(serverAddr, w.protected(non, i, "slow"))
 			}
 			synctest.Wait()
 			for i := range int32(10) {
-				w.peer.send(serverAddr, get(t, non, 10+i, "slow"))
+				w.peer.send(serverAddr, w.protected(non, 10+i, "slow"))
 			}
 			w.dropped(endpoint.DropQueueFull, 7)
 			w.peer.send(serverAddr, []byte{0x40, 0, 1, 2})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -29,6 +28,7 @@ type header struct {
 	code  codes.Code
 	mid   uint16
 	token []byte
+	rest  []byte // options and payload
 }
 
 // parseHeader reads the fixed part (RFC 7252, Section 3). known is false if
@@ -47,7 +47,7 @@ func parseHeader(b []byte) (h header, known, ok bool) {
 	if err != nil || len(b) < 4+used+n {
 		return h, true, false
 	}
-	h.token = b[4+used : 4+used+n]
+	h.token, h.rest = b[4+used:4+used+n], b[4+used+n:]
 	if h.code == codes.Empty && len(b) != 4 {
 		return h, true, false
 	}
@@ -147,16 +147,45 @@ func (e *Endpoint) receiveRequest(d datagram, h header) {
 	case len(h.token) > e.cfg.MaxToken:
 		e.refuseToken(d, h)
 		return
-	case !e.busy.enter(d.remote()):
-		e.drop(DropPeerBusy)
-		return
 	}
-	d.data = bytes.Clone(d.data)
-	select {
-	case e.queue <- d:
-	default:
-		e.busy.leave(d.remote())
-		e.drop(DropQueueFull)
+	in := e.plain
+	if coapmsg.ClaimsOSCORE(h.rest) {
+		in = e.secure
+	}
+	if f := newInflight(d, in); !e.await(f) {
+		e.refuseQueued(f)
+	}
+}
+
+// await has a request wait for a worker, if there is room.
+func (e *Endpoint) await(f *inflight) bool {
+	ok, evicted := f.in.add(f)
+	e.refuseQueued(evicted)
+	return ok
+}
+
+// newInflight is a request that waits for a worker, with a copy of its datagram.
+func newInflight(d datagram, in *intake) *inflight {
+	f := &inflight{d: d, in: in}
+	if len(d.data) <= len(f.small) {
+		f.d.data = f.small[:copy(f.small[:], d.data)]
+	} else {
+		f.d.data = bytes.Clone(d.data)
+	}
+	return f
+}
+
+// refuseQueued drops requests that there is no room for.
+func (e *Endpoint) refuseQueued(f *inflight) {
+	for ; f != nil; f = f.next {
+		if f.crowded {
+			e.drop(DropPeerBusy)
+		} else {
+			e.drop(DropQueueFull)
+		}
+		if f.d.sock.stream() {
+			e.refuseStream(f)
+		}
 	}
 }
 
@@ -181,33 +210,4 @@ func (e *Endpoint) answerAddr(d datagram) netip.Addr {
 		return netip.Addr{}
 	}
 	return d.to.Addr()
-}
-
-// perPeer counts the requests of each peer that are queued or served. It holds
-// entries only for those, and so no more than queue and workers together.
-type perPeer struct {
-	mu    sync.Mutex
-	n     map[remote]int
-	limit int
-}
-
-func (p *perPeer) enter(a remote) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.n[a] >= p.limit {
-		return false
-	}
-	if p.n == nil {
-		p.n = make(map[remote]int)
-	}
-	p.n[a]++
-	return true
-}
-
-func (p *perPeer) leave(a remote) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.n[a]--; p.n[a] <= 0 {
-		delete(p.n, a)
-	}
 }

@@ -23,6 +23,14 @@ type inflight struct {
 	toGroups bool    // errors are sent although the request came to a group
 	wait     waiting // of the ACK queue
 
+	// Of the intake.
+	in         *intake
+	lane       *lane // nil before and after
+	prev, next *inflight
+	opened     bool // it holds up its lane no longer
+	crowded    bool // refused for it was one of many
+	small      [smallDatagram]byte
+
 	mu       sync.Mutex
 	acked    bool // an empty ACK went out: the answer comes separately
 	answered bool
@@ -68,9 +76,10 @@ func (f *inflight) isAcked() bool {
 func (e *Endpoint) work() {
 	for {
 		select {
-		case d := <-e.queue:
-			e.serve(d)
-			e.leave(&d)
+		case <-e.secure.wake:
+			e.serveNext(e.secure)
+		case <-e.plain.wake:
+			e.serveNext(e.plain)
 		case again := <-e.parked.resume:
 			again()
 		case <-e.observers.wake:
@@ -83,10 +92,31 @@ func (e *Endpoint) work() {
 	}
 }
 
+// serveNext serves the next request that waits, if there is one.
+func (e *Endpoint) serveNext(in *intake) bool {
+	f := in.take()
+	if f == nil {
+		return false
+	}
+	e.serve(f)
+	in.done(f)
+	e.leave(&f.d)
+	return true
+}
+
+// opened says that the replay window has seen a request, or need not: the next
+// one of its remote may be verified.
+func (e *Endpoint) opened(f *inflight) {
+	if f.in != nil {
+		f.in.opened(f)
+	}
+}
+
 // serve takes one request datagram through the layers.
-func (e *Endpoint) serve(d datagram) {
+func (e *Endpoint) serve(f *inflight) {
+	d := f.d
 	if d.sock.stream() {
-		e.serveStream(d)
+		e.serveStream(f)
 		return
 	}
 	m, err := coapmsg.ParseDatagram(d.data)
@@ -97,10 +127,8 @@ func (e *Endpoint) serve(d datagram) {
 		}
 		return
 	}
-	f := &inflight{
-		d: d, mid: uint16(m.MessageID), con: m.Type == message.Confirmable, token: m.Token,
-		key: e.dedup.key(&d),
-	}
+	f.mid, f.con, f.token = uint16(m.MessageID), m.Type == message.Confirmable, m.Token
+	f.key = e.dedup.key(&d)
 	now := e.cfg.Clock.Now()
 	if other, answer, served := e.dedup.begin(f, now); other != nil || served {
 		e.duplicate(f, other, answer)
@@ -152,6 +180,7 @@ func (e *Endpoint) process(f *inflight, m message.Message) {
 		return
 	}
 	o, err := e.openRequest(f, m, opt)
+	e.opened(f)
 	if err != nil {
 		e.unopened(f, m, err)
 		return
@@ -201,6 +230,7 @@ func (e *Endpoint) unopened(f *inflight, m message.Message, err error) {
 
 // servePlain serves a request without an OSCORE option.
 func (e *Endpoint) servePlain(f *inflight, m message.Message) {
+	e.opened(f)
 	switch {
 	case f.multicast() && !e.cfg.InsecurePlainMulticast:
 		e.drop(DropPlain)

@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -182,15 +181,17 @@ func (r *streamReader) request(d datagram, token []byte) bool {
 		r.e.drop(DropConnection)
 		return true
 	}
-	d.data = bytes.Clone(d.data)
+	in := r.e.plain
+	if coapmsg.FrameClaimsOSCORE(d.data) {
+		in = r.e.secure
+	}
+	f := newInflight(d, in)
 	select {
 	case r.slots <- struct{}{}:
-		select {
-		case r.e.queue <- d:
+		if r.e.await(f) {
 			return true
-		default:
-			<-r.slots
 		}
+		<-r.slots
 	default:
 	}
 	late, stop := r.e.after(r.e.cfg.ACKDelay)
@@ -203,14 +204,16 @@ func (r *streamReader) request(d datagram, token []byte) bool {
 	case <-r.done:
 		return false
 	}
-	select {
-	case r.e.queue <- d:
-		return true
-	case <-late:
-		<-r.slots
-		r.e.drop(DropQueueFull)
-		return r.send(unavailable(token)) == nil
-	case <-r.done:
-		return false
+	for !r.e.await(f) {
+		select {
+		case <-in.space:
+		case <-late:
+			<-r.slots
+			r.e.drop(DropQueueFull)
+			return r.send(unavailable(token)) == nil
+		case <-r.done:
+			return false
+		}
 	}
+	return true
 }

@@ -34,25 +34,32 @@ func (e *Endpoint) ListenAddrs(v Via) []netip.AddrPort {
 	return addrs
 }
 
-// leave frees the place of a request that is finished.
+// leave frees the place of a request of a connection that is finished.
 func (e *Endpoint) leave(d *datagram) {
 	if d.sock.stream() {
 		<-d.sock.conn.stream.slots
 		e.endReleased(d.sock)
-		return
 	}
-	e.busy.leave(d.remote())
 }
 
 // serveStream takes one request of a connection through the layers.
-func (e *Endpoint) serveStream(d datagram) {
-	m, err := coapmsg.ParseFrame(d.data)
+func (e *Endpoint) serveStream(f *inflight) {
+	m, err := coapmsg.ParseFrame(f.d.data)
 	if err != nil {
 		e.drop(DropMalformed)
-		d.sock.conn.stream.abort("malformed message", nil) // RFC 8323, Section 5.6
+		f.d.sock.conn.stream.abort("malformed message", nil) // RFC 8323, Section 5.6
 		return
 	}
-	e.process(&inflight{d: d, token: m.Token}, m)
+	f.token = m.Token
+	e.process(f, m)
+}
+
+// refuseStream answers a request of a connection that lost its place.
+func (e *Endpoint) refuseStream(f *inflight) {
+	if _, token, err := coapmsg.FrameHead(f.d.data); err == nil {
+		_ = f.d.sock.conn.stream.send(unavailable(token))
+	}
+	e.leave(&f.d)
 }
 
 // sendFrame sends a response by the connection that its request came by
@@ -82,8 +89,9 @@ func (e *Endpoint) sendStreamRequest(x *exchange, m message.Message) error {
 	if limit := x.sock.maxMessage(); len(data) > limit {
 		return fmt.Errorf("%w: message of %d bytes, and the peer takes %d", ErrRequest, len(data), limit)
 	}
+	err = x.sock.WriteTo(data, x.to.addr, netip.Addr{}, 0, 0)
 	e.release(x) // NSTART is for want of congestion control
-	return x.sock.WriteTo(data, x.to.addr, netip.Addr{}, 0, 0)
+	return err
 }
 
 // sendStreamNotification sends a notification by a connection, where nothing is

@@ -60,6 +60,12 @@ func FrameHead(b []byte) (codes.Code, message.Token, error) {
 	return code, token, err
 }
 
+// FrameClaimsOSCORE is ClaimsOSCORE for the options of a CoAP over TCP message.
+func FrameClaimsOSCORE(b []byte) bool {
+	_, _, rest, err := cutFrame(b)
+	return err == nil && ClaimsOSCORE(rest)
+}
+
 func cutFrame(b []byte) (code codes.Code, token message.Token, rest []byte, err error) {
 	size, need, err := FrameSize(b)
 	if err != nil {

@@ -69,6 +69,23 @@ func countOptions(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// ClaimsOSCORE looks for an OSCORE option among encoded options, up to the first
+// that is malformed. It tells no more than what a message pretends to be, and is
+// cheap.
+func ClaimsOSCORE(b []byte) bool {
+	for id := 0; len(b) > 0 && b[0] != payloadMarker; {
+		delta, _, rest, err := nextOption(b)
+		if err != nil {
+			return false
+		}
+		if id += delta; id >= int(OSCORE) {
+			return id == int(OSCORE)
+		}
+		b = rest
+	}
+	return false
+}
+
 // nextOption reads one option. At the payload marker rest is nil and value is
 // the payload; else rest is not nil, though it may be empty.
 func nextOption(b []byte) (delta int, value, rest []byte, err error) {
