@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -58,31 +59,29 @@ type oscoreEntry struct {
 
 // once runs a function that may fail, until it succeeds.
 type once struct {
+	done atomic.Bool
 	mu   sync.Mutex
 	fn   func() error
-	done bool
 }
 
 func (o *once) do() error {
-	if o == nil {
-		return nil
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.done {
+	if o.done.Load() {
 		return nil
 	}
 	if err := o.fn(); err != nil {
 		return err
 	}
-	o.done, o.fn = true, nil
+	o.done.Store(true)
+	o.fn = nil
 	return nil
 }
 
 // AddOSCORE adds a context. assoc becomes Peer.Association. onFirst, if not
-// nil, is called when the first request verifies, before its handler; it may
-// take its time, and if it fails the request is dropped and the next one calls
-// it again. ErrDuplicateContext is returned if a request could not tell the
+// nil, is called when the first request verified, before its handler; it may
+// take its time, and if it fails the request is not served, and its next copy or
+// the next request calls it again. ErrDuplicateContext is returned if a request could not tell the
 // context from another one.
 func (c *Contexts) AddOSCORE(ctx *oscore.Context, assoc any, onFirst func() error) error {
 	e := &oscoreEntry{ctx: ctx, assoc: assoc}
@@ -188,16 +187,10 @@ func (e *oscoreEntry) open(c *Contexts, m message.Message) (*Opened, error) {
 	}
 	o := c.openedOSCORE(e.ctx, in, x, e.assoc)
 	if err != nil {
-		o.Fresh = func() error {
-			if err := e.ctx.ConfirmFresh(x); err != nil {
-				return err
-			}
-			return e.first.do()
-		}
-		return o, nil
+		o.Fresh = func() error { return e.ctx.ConfirmFresh(x) }
 	}
-	if err := e.first.do(); err != nil {
-		return nil, fmt.Errorf("first request of an association: %w", err)
+	if e.first != nil && !e.first.done.Load() {
+		o.First = e.first.do
 	}
 	return o, nil
 }

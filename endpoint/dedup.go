@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,6 +25,9 @@ type dedup struct {
 	running  map[uint64]*inflight
 	verified memory
 	plain    memory
+
+	suspended map[uint64]*Opened // verified, but not served yet
+	order     []uint64           // of these, oldest first
 }
 
 // kept says how a served request is remembered.
@@ -56,20 +60,42 @@ func (d *dedup) key(in *datagram) uint64 {
 }
 
 // begin registers f as in work. If the request is in work already it returns
-// that one; if it was served it returns what was answered, possibly nothing.
-func (d *dedup) begin(f *inflight, now time.Time) (other *inflight, answer []byte, served bool) {
+// that one; if it was served it returns what was answered, possibly nothing; if
+// it verified and was suspended it returns what came of that.
+func (d *dedup) begin(f *inflight, now time.Time) (other *inflight, answer []byte, again *Opened, served bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if other := d.running[f.key]; other != nil {
-		return other, nil, false
+		return other, nil, nil, false
 	}
 	for _, m := range []*memory{&d.verified, &d.plain} {
 		if answer, ok := m.get(f.key, now); ok {
-			return nil, answer, true
+			return nil, answer, nil, true
 		}
 	}
 	d.running[f.key] = f
-	return nil, nil, false
+	if again = d.suspended[f.key]; again != nil {
+		delete(d.suspended, f.key)
+		d.order = slices.DeleteFunc(d.order, func(k uint64) bool { return k == f.key })
+	}
+	return nil, nil, again, false
+}
+
+// suspend ends the work on a request that verified and could not be served: it
+// goes on with the next copy, since to the replay window that would be a replay.
+func (d *dedup) suspend(f *inflight, o *Opened) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.running, f.key)
+	if d.suspended == nil {
+		d.suspended = make(map[uint64]*Opened)
+	}
+	if len(d.order) >= maxSuspended {
+		delete(d.suspended, d.order[0])
+		d.order = d.order[1:]
+	}
+	d.suspended[f.key] = o
+	d.order = append(d.order, f.key)
 }
 
 // end says that f is served, and with which datagram.

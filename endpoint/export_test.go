@@ -31,3 +31,10 @@ func AddressesHeld(e *Endpoint) int {
 	defer e.addresses.mu.Unlock()
 	return len(e.addresses.strange.young) + len(e.addresses.strange.old)
 }
+
+// Suspended is how many verified requests wait for a copy of themselves.
+func Suspended(e *Endpoint) int {
+	e.dedup.mu.Lock()
+	defer e.dedup.mu.Unlock()
+	return max(len(e.dedup.suspended), len(e.dedup.order))
+}

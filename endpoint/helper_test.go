@@ -30,6 +30,7 @@ var (
 	clientAddr = netip.MustParseAddrPort("10.0.0.2:40000")
 	groupAddr  = netip.MustParseAddrPort("224.0.1.187:5683")
 	otherAddr  = netip.MustParseAddrPort("10.0.0.3:5683")
+	lateAddr   = netip.MustParseAddrPort("10.0.0.4:40000")
 )
 
 // toy protects like OSCORE does as far as an endpoint can see: an AEAD under a

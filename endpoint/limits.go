@@ -67,6 +67,9 @@ const (
 	// maxSeparate is how many separate responses are retransmitted at once;
 	// more are sent only once.
 	maxSeparate = 4096
+	// maxSuspended is how many requests that verified wait for a copy of
+	// themselves, since what comes before them failed.
+	maxSuspended = 256
 	// recentResponses is how many received responses are remembered, so that
 	// copies are acknowledged again and not delivered again.
 	recentResponses = 4096

@@ -92,7 +92,7 @@ func TestDedupHasSeparateRoom(t *testing.T) {
 	now := time.Unix(0, 0)
 	serve := func(key uint64, how kept) {
 		f := &inflight{key: key, con: true}
-		if other, _, served := d.begin(f, now); other != nil || served {
+		if other, _, _, served := d.begin(f, now); other != nil || served {
 			t.Fatal("known")
 		}
 		d.end(f, how, []byte("answer"), now)
@@ -102,7 +102,7 @@ func TestDedupHasSeparateRoom(t *testing.T) {
 		serve(k, keepPlain)
 		serve(k+10000, forget)
 	}
-	if _, answer, served := d.begin(&inflight{key: 1}, now); !served || string(answer) != "answer" {
+	if _, answer, _, served := d.begin(&inflight{key: 1}, now); !served || string(answer) != "answer" {
 		t.Fatal("pushed out")
 	}
 	if d.plain.len() != 10 || d.verified.len() != 1 || len(d.running) != 0 {

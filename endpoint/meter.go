@@ -42,6 +42,7 @@ const (
 	DropConnection                   // a connection was refused, ended for another one, or too slow
 	DropAborted                      // a connection was aborted, for the peer broke the rules
 	DropHandshake                    // a DTLS handshake failed, or had to make room
+	DropNotReady                     // the owner of a context could not take its first request
 	numReasons
 )
 
@@ -49,7 +50,7 @@ var reasonNames = [numReasons]string{
 	"malformed", "queue-full", "peer-busy", "duplicate", "multicast-con", "multicast-error", "critical-option",
 	"no-context", "unverified", "plain-multicast", "suppressed", "not-fresh", "no-credential", "unexpected",
 	"response-queue", "leisure", "protect", "unsent", "unacknowledged", "signalling", "budget", "unvalidated", "multicast-block", "observer", "stale", "block",
-	"token", "connection", "aborted", "handshake",
+	"token", "connection", "aborted", "handshake", "not-ready",
 }
 
 // String returns a short lower-case name, fit for a metric label.

@@ -44,6 +44,11 @@ type Opened struct {
 	// the replay window valid. An error of Fresh drops the request
 	// (RFC 8613, Appendix B.1.2; RFC 9175, Section 2).
 	Fresh func() error
+	// First, if not nil, is called once the request is known to be no replay and
+	// before it is served. It may take its time, which OpenRequest should not:
+	// the next request of the same remote is verified meanwhile. If it fails the
+	// request is not served; when its next copy comes, First is called again.
+	First func() error
 	// Context tells the security contexts, or groups, of all openers apart, such
 	// as a pointer to it; it is comparable. What is kept between the requests of
 	// one sender (block-wise bodies, observations, its address) is found by it

@@ -130,12 +130,18 @@ func (e *Endpoint) serve(f *inflight) {
 	f.mid, f.con, f.token = uint16(m.MessageID), m.Type == message.Confirmable, m.Token
 	f.key = e.dedup.key(&d)
 	now := e.cfg.Clock.Now()
-	if other, answer, served := e.dedup.begin(f, now); other != nil || served {
+	other, answer, again, served := e.dedup.begin(f, now)
+	if other != nil || served {
 		e.duplicate(f, other, answer)
 		return
 	}
 	if f.con {
 		e.acks.add(f, now)
+	}
+	if again != nil { // the first copy verified
+		e.opened(f)
+		e.serveOpened(f, again)
+		return
 	}
 	e.process(f, m)
 }
@@ -248,6 +254,9 @@ func (e *Endpoint) servePlain(f *inflight, m message.Message) {
 // serveOpened serves a request that verified.
 func (e *Endpoint) serveOpened(f *inflight, o *Opened) {
 	m := o.Message
+	if o.Fresh == nil && !e.first(f, o) {
+		return
+	}
 	if unsupported(m.Options) {
 		if !f.reliable() {
 			e.drop(DropCriticalOption) // RFC 7252, Section 5.4.1
@@ -261,9 +270,36 @@ func (e *Endpoint) serveOpened(f *inflight, o *Opened) {
 		if proceed := e.checkFresh(f, o); !proceed {
 			return
 		}
+		o.Fresh = nil
+		if !e.first(f, o) {
+			return
+		}
 	}
 	m.Options = coapmsg.IgnoreElective(m.Options)
 	e.serveAsk(&ask{f: f, m: m, o: o, peer: o.Peer})
+}
+
+// first does what comes before the first request of a context is served. If that
+// fails, a copy of the request is served in its place when one comes. None comes
+// any more if it was acknowledged: then it is answered with 5.03.
+func (e *Endpoint) first(f *inflight, o *Opened) bool {
+	if o.First == nil {
+		return true
+	}
+	err := o.First()
+	if err == nil {
+		o.First = nil
+		return true
+	}
+	e.drop(DropNotReady)
+	e.cfg.Log.Warn("request not served yet", "from", f.d.from, "error", err)
+	e.acks.remove(f)
+	if acked := f.finish(); acked || f.stream() {
+		e.answer(f, o.Message, o, message.Message{Code: codes.ServiceUnavailable}, true, keep)
+	} else {
+		e.dedup.suspend(f, o)
+	}
+	return false
 }
 
 // unsupported reports critical options that make a message be refused: unknown
