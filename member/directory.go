@@ -29,6 +29,7 @@ type peer struct {
 	roles ace.Roles
 	addr  netip.AddrPort
 	saved netip.AddrPort // addr as it is stored
+	order uint64         // of its first put; later ones are greater
 }
 
 // directory knows the credentials of a group's members. It is the
@@ -40,6 +41,7 @@ type directory struct {
 	prev  []byte // of the former one, nil if there is none
 	stale map[string]bool
 	byID  map[string]*peer
+	puts  uint64
 }
 
 func newDirectory() *directory {
@@ -97,6 +99,10 @@ func (d *directory) put(p *peer) (added, changed bool) {
 		if !changed {
 			p.addr, p.saved = old.addr, old.saved
 		}
+		p.order = old.order
+	} else {
+		d.puts++
+		p.order = d.puts
 	}
 	d.byID[string(p.id)] = p
 	return true, changed
@@ -132,15 +138,33 @@ func (d *directory) roles(id []byte) ace.Roles {
 	return p.Roles
 }
 
-// find returns the member of a name, that with the least Sender ID if several
-// have it.
+// find returns the member of a name, if several have it that which was learned of
+// last: a member has a new Sender ID after it lost its state, and the former one
+// is in the directory until the next rekeying. Until it is heard it is looked for
+// where it was before.
 func (d *directory) find(name string) (Peer, bool) {
-	for _, p := range d.list() {
-		if p.Name == name {
-			return p, true
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var last, heard *peer
+	for _, p := range d.byID {
+		if p.cred.Subject() != name {
+			continue
+		}
+		if last == nil || last.order < p.order {
+			last = p
+		}
+		if p.addr.IsValid() && (heard == nil || heard.order < p.order) {
+			heard = p
 		}
 	}
-	return Peer{}, false
+	if last == nil {
+		return Peer{}, false
+	}
+	found := last.public()
+	if heard != nil {
+		found.Addr = heard.addr
+	}
+	return found, true
 }
 
 func (d *directory) list() []Peer {

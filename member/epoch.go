@@ -21,10 +21,6 @@ type newEpoch struct {
 	lost    bool // the device was a member under this Gid before, and lost its windows
 }
 
-// errOtherCurve: the group's keys are on another curve than when the device
-// joined, so its credential is of no use there any more.
-var errOtherCurve = fmt.Errorf("%w: credentials on another curve", ErrManager)
-
 // check refuses what cannot be right, whoever gave it.
 func (e *newEpoch) check(rec *groupRecord) error {
 	switch {
@@ -61,7 +57,7 @@ func (g *Group) install(ctx context.Context, e newEpoch, stale [][]byte, edit fu
 	}
 	if rec.Curve != 0 && e.key.SenderID != nil {
 		if crv, err := curveOf(e.key); err != nil || crv != rec.Curve {
-			return errors.Join(errOtherCurve, err)
+			return fmt.Errorf("%w: credentials are on another curve than the device's: it has to leave the group and join again", ErrManager)
 		}
 	}
 	if len(stale) > 0 {

@@ -47,3 +47,19 @@ func (g *Group) learnFrom(ctx context.Context, id, cred *Group, roles ace.Roles)
 	g.learn(ctx, groupcomm.Peers{{Credential: who.Credential.Bytes(), Roles: roles, SenderID: rec.Epoch.SenderID}}, cose.FormatCCS)
 	return nil
 }
+
+// NumbersLeft is how many sequence numbers the epoch has left.
+func (g *Group) NumbersLeft() uint64 { return g.using().seq.Remaining() }
+
+// RenewSenderID asks for a new Sender ID.
+func (g *Group) RenewSenderID(ctx context.Context) error {
+	end, err := g.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return g.renewSenderID(ctx)
+}
+
+// Compare asks for the group's keying material and compares it with that in use.
+func (g *Group) Compare(ctx context.Context) error { return g.show(ctx) }

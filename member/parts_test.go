@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -129,6 +130,11 @@ func TestDirectory(t *testing.T) {
 	}
 	if look(1, 1) != nil || look(1, 3) == nil || look(9, 1) == nil {
 		t.Error("first epoch")
+	}
+	d.heard([]byte{1}, netip.MustParseAddrPort("192.0.2.1:5683"))
+	d.put(&peer{id: []byte{0}, cred: a}) // a has a new Sender ID
+	if p, ok := d.find("a"); !ok || !bytes.Equal(p.SenderID, []byte{0}) || p.Addr.String() != "192.0.2.1:5683" {
+		t.Errorf("a is found as %+v", p)
 	}
 	d.rekeyed([]byte{2}, [][]byte{{2}})
 	d.put(&peer{id: []byte{2}, cred: b}) // somebody else has the Sender ID now

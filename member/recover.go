@@ -46,9 +46,6 @@ func (g *Group) recover(ctx context.Context) error {
 	err = g.install(ctx, newEpoch{
 		version: k.Version, key: k.Key, gmCred: gmCred, expires: k.Expiry.Until(g.d.now(), true),
 	}, stale, nil)
-	if errors.Is(err, errOtherCurve) {
-		return g.rejoin(ctx)
-	}
 	if err != nil {
 		return err
 	}

@@ -87,9 +87,6 @@ func (g *Group) take(ctx context.Context, m *groupcomm.RekeyMessage, edit func(*
 	err = g.install(ctx, newEpoch{
 		version: m.Version, key: k, gmCred: gmCred, expires: m.Expiry.Until(g.d.now(), true),
 	}, m.StaleIDs, edit)
-	if errors.Is(err, errOtherCurve) {
-		return g.rejoin(ctx)
-	}
 	if err != nil {
 		return err
 	}

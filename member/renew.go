@@ -1,6 +1,7 @@
 package member
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -29,14 +30,22 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.Rekey == nil {
-		return g.useSenderID(ctx, n.SenderID.SenderID, (*groupRecord).adopt)
-	}
 	rec := g.record()
-	if n.Rekey.Version == rec.Epoch.Version+1 {
+	if n.Rekey != nil && n.Rekey.Version == rec.Epoch.Version+1 {
 		return g.take(ctx, n.Rekey, (*groupRecord).adopt)
 	}
-	// A rekeying before that one was missed: who left then is not in the message.
+	if n.Rekey == nil {
+		// The answer does not say for which version it is. Under the keys of an
+		// earlier one somebody else may have had that Sender ID.
+		k, err := g.fetchMaterial(ctx)
+		if err != nil {
+			return err
+		}
+		if k.Version == rec.Epoch.Version && bytes.Equal(k.Key.SenderID, n.SenderID.SenderID) {
+			return g.useSenderID(ctx, k.Key.SenderID, (*groupRecord).adopt)
+		}
+	}
+	// A rekeying was missed: who left then is not in the message.
 	rec.adopt()
 	if err := g.saveRecord(ctx, rec); err != nil {
 		return err

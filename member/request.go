@@ -184,8 +184,8 @@ func (g *Group) reserve(l *live) {
 	}
 }
 
-// FindPeer returns the member whose credential has a subject; the first one if
-// several have it.
+// FindPeer returns the member whose credential has a subject; the one learned of
+// last if several have it.
 func (g *Group) FindPeer(name string) (Peer, error) {
 	p, ok := g.dir.find(name)
 	if !ok {

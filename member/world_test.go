@@ -127,7 +127,7 @@ func (w *world) start(keep bool) {
 		Sequence: func(a uint64) coap.SequenceStore { return store.Sequence(manager.AssociationSequence(a)) },
 	})
 	w.check(err)
-	o := manager.Options{Rand: rand.Reader, Delivery: w.sessions, Sessions: w.sessions, KeepAssociations: keep}
+	o := manager.Options{Rand: rand.Reader, Delivery: w.sessions, Observers: w.sessions, Sessions: w.sessions, KeepAssociations: keep}
 	if w.rig != nil {
 		w.rig(&o)
 	}
