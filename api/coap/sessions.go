@@ -171,6 +171,9 @@ func (s *Sessions) addPending(p *ace.Pending, life time.Duration, confirm func()
 	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
+	if ses.store != nil {
+		return nil // confirmed meanwhile
+	}
 	ses.timer = s.cfg.Clock.AfterFunc(life, func() {
 		if ses.assoc.Load() == 0 {
 			s.DropPending(p)
@@ -184,6 +187,7 @@ func (s *Sessions) confirmed(p *ace.Pending, ses *session, assoc, client uint64)
 	ses.store = s.cfg.Sequence(assoc)
 	if ses.timer != nil {
 		ses.timer.Stop()
+		ses.timer = nil // it holds all that is known of the pending association
 	}
 	ses.mu.Unlock()
 	ses.client.Store(client)

@@ -76,8 +76,7 @@ type joinPlan struct {
 
 func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, payload []byte) (*joinPlan, error) {
 	var a *access
-	var held []byte // credential of the member; or one that the client has proved elsewhere
-	var proved [][]byte
+	var held []byte // credential of the member
 	err := s.view(func(r reader) (err error) {
 		if a, err = r.access(c, group, s.clock.Now()); err != nil {
 			return err
@@ -85,8 +84,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 		if a.member != nil {
 			held = a.member.Credential
 		}
-		proved, err = r.provedCredentials(a.client.Number)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +119,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 			return nil, a.joinInfo(gm, fresh, "the challenge is no longer known, here is a new one")
 		}
 		p.challenge = a.token.Challenge
-		if pub, err = s.checkProof(a, gm, p, held, proved); err != nil {
+		if pub, err = s.checkProof(a, gm, p, held); err != nil {
 			return nil, err
 		}
 	}
@@ -171,9 +169,8 @@ func (a *access) parseJoin(gm *identity, payload []byte) (*joinPlan, error) {
 }
 
 // checkProof decides which credential the node joins with and that it has the
-// private key. held is the credential stored for the member; proved are those
-// whose possession this client has proved in other groups.
-func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte, proved [][]byte) (*cose.PublicKey, error) {
+// private key. held is the credential stored for the member.
+func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte) (*cose.PublicKey, error) {
 	q := p.request
 	raw := q.Credential
 	if q.Evidence == nil {
@@ -199,10 +196,9 @@ func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte, 
 	case q.Evidence == nil:
 		return pub, nil
 	case len(q.Evidence) == 0:
-		for _, k := range proved {
-			if bytes.Equal(k, p.credential) {
-				return pub, nil
-			}
+		known, err := s.hasProved(a.client.Number, p.credential)
+		if err != nil || known {
+			return pub, err
 		}
 		return nil, refuse(KindProof, "possession of this key has not been proved before")
 	}
@@ -210,17 +206,16 @@ func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte, 
 	return pub, a.head.Config.verifyEvidence(gm, pub, input, q.Evidence)
 }
 
-// provedCredentials lists the credentials with which the client is a member
-// somewhere: it has proved possession of their keys to this Group Manager.
-func (r reader) provedCredentials(c uint64) ([][]byte, error) {
-	var out [][]byte
-	err := r.memberships(c, func(m *member) error {
-		if m.Credential != nil {
-			out = append(out, m.Credential)
-		}
-		return nil
+// hasProved says whether the client is a member somewhere with a credential: it
+// has proved possession of its key to this Group Manager.
+func (s *Service) hasProved(client uint64, credential []byte) (yes bool, err error) {
+	err = s.view(func(r reader) error {
+		return r.memberships(client, func(m *member) error {
+			yes = yes || bytes.Equal(m.Credential, credential)
+			return nil
+		})
 	})
-	return out, err
+	return yes, err
 }
 
 // memberships calls f for each membership of a client.
