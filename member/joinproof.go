@@ -29,6 +29,9 @@ func (j *joined) check(ctx context.Context, g *Group) error {
 	if k.CredentialFormat != cose.FormatCCS {
 		return fmt.Errorf("%w: credentials of format %d", ErrUnsupported, k.CredentialFormat)
 	}
+	if s := j.resp.RekeyingScheme; s != groupcomm.SchemePointToPoint {
+		return fmt.Errorf("%w: rekeying scheme %d", ErrUnsupported, s)
+	}
 	if !g.roles().MonitorOnly() {
 		if crv, err := curveOf(k); err != nil || crv != j.curve {
 			return fmt.Errorf("%w: the group's keys are on another curve than it said before", ErrManager)

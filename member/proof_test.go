@@ -119,6 +119,14 @@ func TestManagersProof(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("KG-PAR-01 a rekeying scheme that the device does not have", func(t *testing.T) {
+		g := joiner(t, ace.RoleResponder)
+		j, _ := managerSide(t, g, false)
+		j.resp.RekeyingScheme = 7
+		if err := j.check(t.Context(), g); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("error %v", err)
+		}
+	})
 	t.Run("KO-JRESP-21 credentials of a format that the device does not have", func(t *testing.T) {
 		g := joiner(t, ace.RoleResponder)
 		j, _ := managerSide(t, g, false)

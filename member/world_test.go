@@ -63,6 +63,46 @@ type world struct {
 
 	octet   byte
 	devices []*device
+
+	asking sync.Mutex
+	asked  []asked
+	// instead, if not nil, answers in place of the servers where it returns true.
+	instead func(a asked, w mux.ResponseWriter) bool
+}
+
+// asked is a request that came to the servers, after it was verified.
+type asked struct {
+	code    codes.Code
+	path    string
+	payload []byte
+}
+
+// witness keeps what the servers are asked.
+func (w *world) witness(h mux.Handler) mux.Handler {
+	return mux.HandlerFunc(func(rw mux.ResponseWriter, r *mux.Message) {
+		path, _ := r.Path()
+		body, _ := r.ReadBody()
+		a := asked{r.Code(), path, body}
+		w.asking.Lock()
+		w.asked = append(w.asked, a)
+		instead := w.instead
+		w.asking.Unlock()
+		if instead == nil || !instead(a, rw) {
+			h.ServeCOAP(rw, r)
+		}
+	})
+}
+
+// requests returns those to one resource.
+func (w *world) requests(code codes.Code, path string) (list []asked) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	for _, a := range w.asked {
+		if a.code == code && a.path == path {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // simulate runs f in a world on a simulated network under fake time. That
@@ -137,7 +177,7 @@ func (w *world) start(keep bool) {
 		Manager: w.gm, Sessions: w.sessions, Audience: audience, Issuers: trusted, Revoked: w.as.TokenRevoked, AS: w.as, TokenURI: uri + "/token",
 	})
 	w.check(err)
-	w.ep, err = endpoint.New(endpoint.Config{Unicast: w.addr, Network: w.network(), Handler: w.server.Handler(), Openers: w.server.Openers()})
+	w.ep, err = endpoint.New(endpoint.Config{Unicast: w.addr, Network: w.network(), Handler: w.witness(w.server.Handler()), Openers: w.server.Openers()})
 	w.check(err)
 	w.addr = w.ep.LocalAddr()
 	w.sessions.Attach(w.ep)
