@@ -69,6 +69,30 @@ func (f *Follower) Answered(p *Response) (n News, again bool) {
 	return merge(p.Diff), again
 }
 
+// Notified takes a notification of an observation. Notifications get lost, and an answer to a query may have overtaken one, so
+// that what it says is learned, and nothing is concluded from what it does not say. again says that there is something to ask for
+// at once by Next: something was lost, or it cannot be told whether (RFC 9770, Section 11).
+func (f *Follower) Notified(p *Response) (n News, again bool) {
+	if p.Full != nil {
+		return News{Revoked: p.Full}, !f.known
+	}
+	n = merge(p.Diff)
+	switch updates := uint64(len(p.Diff)); {
+	case !f.known:
+		return n, true
+	case !f.Cursor || !p.WithCursor:
+		return n, false // FullEvery finds what was lost
+	case p.Cursor == nil:
+		return n, p.More || f.at != nil
+	case p.More:
+		return n, true
+	case f.at == nil && *p.Cursor+1 == updates, f.at != nil && *f.at <= *p.Cursor && *p.Cursor-*f.at <= updates:
+		f.at = p.Cursor
+		return n, false
+	}
+	return n, true // updates are missing between, or the index has wrapped
+}
+
 // Lost says that what is known may be out of date, for instance after an error of the server about the cursor: everything is
 // asked for next. An error or no answer says nothing about any token (RFC 9770, Section 11).
 func (f *Follower) Lost() { f.known, f.at = false, nil }

@@ -83,6 +83,64 @@ func TestFollower(t *testing.T) {
 			t.Fatal("asked for a diff")
 		}
 	})
+	t.Run("TR-RS-12 a notification that follows on what is known is taken in, and nothing is asked for", func(t *testing.T) {
+		t.Parallel()
+		f := &Follower{Diff: true, Cursor: true}
+		f.Answered(answer(t, small(), &list{}))
+		for n := 1; n < 8; n++ {
+			p := answer(t, small(), updates(small(), n), "diff=2")
+			news, again := f.Notified(p)
+			if again || f.at == nil || *f.at != uint64(n-1) || !slices.Contains(news.Revoked, hash(byte(n-1))) || news.Whole {
+				t.Fatalf("%d: %+v, again %v", n, news, again)
+			}
+		}
+		if n, again := f.Notified(answer(t, small(), updates(small(), 7), "diff=2")); again || *f.at != 6 || len(n.Revoked) != 2 {
+			t.Fatal("the same once more")
+		}
+	})
+	t.Run("TR-RS-09,TR-RS-12 after lost notifications what is missing is asked for", func(t *testing.T) {
+		t.Parallel()
+		f := &Follower{Diff: true, Cursor: true}
+		f.Answered(answer(t, small(), updates(small(), 2)))
+		l := updates(small(), 5)
+		n, again := f.Notified(answer(t, small(), l, "diff=2"))
+		if !again || !slices.Equal(n.Revoked, l.full[3:]) || *f.at != 1 {
+			t.Fatalf("%+v, again %v", n, again)
+		}
+		var got []ace.TokenHash
+		for again {
+			n, again = f.Answered(answer(t, small(), l, f.Next().Strings()...))
+			got = append(got, n.Revoked...)
+		}
+		if !slices.Equal(got, l.full[2:]) {
+			t.Fatalf("%d were learned", len(got))
+		}
+		if _, again := f.Notified(answer(t, small(), updates(small(), 3), "diff=2")); !again || *f.at != 4 {
+			t.Fatal("an overtaken notification moved the cursor back")
+		}
+		if _, again := f.Notified(answer(t, small(), &list{}, "diff=2")); !again {
+			t.Fatal("the series began anew, and nothing is asked for")
+		}
+		if _, again := f.Notified(&Response{Diff: []Entry{}, WithCursor: true, Cursor: f.at, More: true}); !again {
+			t.Fatal("there is more, and nothing is asked for")
+		}
+	})
+	t.Run("a notification concludes nothing from what it does not name, and without any query before one follows", func(t *testing.T) {
+		t.Parallel()
+		for _, c := range []*Follower{{}, {Diff: true}, {Diff: true, Cursor: true}} {
+			for _, q := range [][]string{nil, {"diff=2"}} {
+				f := *c
+				if n, again := f.Notified(answer(t, small(), updates(small(), 2), q...)); n.Whole || len(n.Revoked) != 2 || !again {
+					t.Fatalf("%+v: %+v, again %v", c, n, again)
+				}
+			}
+		}
+		f := &Follower{Diff: true}
+		f.Answered(answer(t, small(), updates(small(), 1)))
+		if n, again := f.Notified(answer(t, small(), updates(small(), 4), "diff=0")); again || len(n.Revoked) != 2 {
+			t.Fatalf("without the extension: %+v, again %v", n, again)
+		}
+	})
 	t.Run("TR-RS-12 after an error nothing is concluded, and everything is asked for", func(t *testing.T) {
 		t.Parallel()
 		f := &Follower{Diff: true, Cursor: true}

@@ -3,13 +3,15 @@ package trust
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/cohort-iot/cohort/ace/trl"
 )
 
-// following is the state of following one list.
+// following is the state of following one list. The Follower is guarded by Service.mu.
 type following struct {
 	trl.Follower
+	asking sync.Mutex // held by the one that polls: of two answers at once the older could be taken in last
 }
 
 // maxRounds bounds the queries of one poll that says that there is more.
@@ -40,41 +42,42 @@ func (s *Service) Poll(ctx context.Context) error {
 
 func (s *Service) poll(ctx context.Context, as *asRecord) error {
 	f := s.follower(as)
+	f.asking.Lock()
+	defer f.asking.Unlock()
 	for range maxRounds {
 		s.mu.Lock()
 		q := f.Next()
+		known := s.newest
 		s.mu.Unlock()
 		asking, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		resp, err := s.cfg.Source.Query(asking, as.Issuer, q)
 		cancel()
 		var problem *trl.Problem
 		if errors.As(err, &problem) {
-			s.mu.Lock()
-			f.Lost()
-			s.mu.Unlock()
+			s.lost(f)
 		}
 		if err != nil {
 			return err
 		}
-		if again, err := s.take(ctx, as.Issuer, f, resp); err != nil || !again {
+		s.mu.Lock()
+		news, again := f.Answered(resp)
+		s.mu.Unlock()
+		if err := s.learn(ctx, as.Issuer, news, known); err != nil {
+			s.lost(f) // ask for everything again, as some of it was not taken in
 			return err
+		}
+		if !again {
+			return nil
 		}
 	}
 	return nil
 }
 
-// take takes in one answer or notification.
-func (s *Service) take(ctx context.Context, issuer string, f *following, resp *trl.Response) (again bool, err error) {
+// lost has everything asked for again.
+func (s *Service) lost(f *following) {
 	s.mu.Lock()
-	news, again := f.Answered(resp)
-	s.mu.Unlock()
-	if err := s.learn(ctx, issuer, news); err != nil {
-		s.mu.Lock()
-		f.Lost() // ask for everything again, as some of it was not taken in
-		s.mu.Unlock()
-		return false, err
-	}
-	return again, nil
+	defer s.mu.Unlock()
+	f.Lost()
 }
 
 func (s *Service) follower(as *asRecord) *following {
@@ -82,16 +85,20 @@ func (s *Service) follower(as *asRecord) *following {
 	defer s.mu.Unlock()
 	f := s.follow[as.Issuer]
 	if f == nil {
-		f = &following{trl.Follower{Diff: as.MaxN > 0, Cursor: as.Batch > 0, FullEvery: s.cfg.FullEvery}}
+		f = &following{Follower: trl.Follower{Diff: as.MaxN > 0, Cursor: as.Batch > 0, FullEvery: s.cfg.FullEvery}}
 		s.follow[as.Issuer] = f
 	}
 	return f
 }
 
-// Notified says that the list of some Authorization Server has changed, as an observation of it told: all are asked at once. Polling
-// goes on besides, since notifications can be suppressed (RFC 9770, Section 14.3).
-func (s *Service) Notified() { s.rouse() }
+// forget begins to follow the list of an Authorization Server from the start.
+func (s *Service) forget(issuer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.follow, issuer)
+}
 
+// rouse has everybody asked at once.
 func (s *Service) rouse() {
 	select {
 	case s.wake <- struct{}{}:
@@ -100,8 +107,12 @@ func (s *Service) rouse() {
 }
 
 // Run follows the lists, writes down the time and the tokens with exi, and forgets what is not needed any more, until ctx ends. A
-// last time everything is written then.
+// last time everything is written then. It runs once at a time.
+//
+// Each list is observed and polled: notifications get lost, or are suppressed by an attacker (RFC 9770, Section 14.3).
 func (s *Service) Run(ctx context.Context) {
+	s.watches = make(map[uint64]context.CancelFunc)
+	defer s.watching.Wait()
 	for {
 		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Report("", err)
@@ -123,7 +134,7 @@ func (s *Service) Run(ctx context.Context) {
 
 func (s *Service) turn(ctx context.Context) error {
 	_ = s.Poll(ctx) // told by Report already
-	return errors.Join(s.Review(ctx), s.save(ctx))
+	return errors.Join(s.watchAll(ctx), s.Review(ctx), s.save(ctx))
 }
 
 func (s *Service) save(ctx context.Context) error {

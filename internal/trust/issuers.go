@@ -36,6 +36,7 @@ func (s *Service) Add(ctx context.Context, e *ace.RSEnrolment) error {
 	if err := s.check(e); err != nil {
 		return err
 	}
+	s.forget(e.Issuer)
 	return s.change(ctx, func(tx *keystore.Tx, all []*asRecord) error {
 		if find(all, e.Issuer) != nil {
 			return fmt.Errorf("authorization server %q: %w", e.Issuer, ErrExists)
@@ -61,6 +62,9 @@ func (s *Service) Add(ctx context.Context, e *ace.RSEnrolment) error {
 func (s *Service) Rotate(ctx context.Context, e *ace.RSEnrolment) error {
 	if err := s.check(e); err != nil {
 		return err
+	}
+	if e.AS.URI != "" {
+		s.forget(e.Issuer)
 	}
 	return s.change(ctx, func(tx *keystore.Tx, all []*asRecord) error {
 		as := find(all, e.Issuer)

@@ -58,8 +58,9 @@ func (s *Service) Seen(v ace.SeenToken) {
 	}
 }
 
-// learn takes in what an Authorization Server says of its list: new hashes are stored, and then their tokens ended.
-func (s *Service) learn(ctx context.Context, issuer string, n trl.News) error {
+// learn takes in what an Authorization Server says of its list: new hashes are stored, and then their tokens ended. known is the
+// number of the newest hash when it was asked: that the answer does not name a later one means nothing.
+func (s *Service) learn(ctx context.Context, issuer string, n trl.News, known uint64) error {
 	s.working.Lock()
 	defer s.working.Unlock()
 	for _, h := range n.Revoked {
@@ -77,8 +78,8 @@ func (s *Service) learn(ctx context.Context, issuer string, n trl.News) error {
 	for _, h := range n.Expired {
 		off[h] = true
 	}
-	return s.review(ctx, func(r *hashRecord) {
-		if h := ace.TokenHash(r.Hash); r.Issuer == issuer && (off[h] || n.Whole && !on[h]) {
+	return s.review(ctx, func(number uint64, r *hashRecord) {
+		if h := ace.TokenHash(r.Hash); r.Issuer == issuer && (off[h] || n.Whole && number <= known && !on[h]) {
 			r.Off = true
 		}
 	})
@@ -86,7 +87,7 @@ func (s *Service) learn(ctx context.Context, issuer string, n trl.News) error {
 
 // Learn takes in one revocation of an Authorization Server that tells it directly, such as one in this process.
 func (s *Service) Learn(ctx context.Context, issuer string, h ace.TokenHash) error {
-	return s.learn(ctx, issuer, trl.News{Revoked: []ace.TokenHash{h}})
+	return s.learn(ctx, issuer, trl.News{Revoked: []ace.TokenHash{h}}, 0)
 }
 
 // remember stores a hash; if there are too many the earliest go (RFC 9770, Section 11.1).
@@ -112,7 +113,7 @@ func (s *Service) remember(ctx context.Context, issuer string, h ace.TokenHash) 
 		return err
 	}
 	s.mu.Lock()
-	s.hashes[h] = number
+	s.hashes[h], s.newest = number, number
 	s.mu.Unlock()
 	if gone != nil {
 		s.drop(gone, earliest)
@@ -183,7 +184,7 @@ func (r *hashRecord) expired(now time.Time) bool {
 
 // review goes through all hashes: change says what is new of each; tokens that have not ended here end; hashes of tokens that were
 // seen and have expired go.
-func (s *Service) review(ctx context.Context, change func(*hashRecord)) error {
+func (s *Service) review(ctx context.Context, change func(number uint64, r *hashRecord)) error {
 	type numbered struct {
 		*hashRecord
 		number uint64
@@ -203,7 +204,7 @@ func (s *Service) review(ctx context.Context, change func(*hashRecord)) error {
 	var faults []error
 	for _, r := range all {
 		before := *r.hashRecord
-		change(r.hashRecord)
+		change(r.number, r.hashRecord)
 		s.complete(r.hashRecord) // the number is with the hash before anything is deleted
 		if !r.Ended {
 			if _, err := s.cfg.Effect.RevokeToken(ctx, ace.TokenHash(r.Hash)); err != nil {
@@ -239,5 +240,5 @@ func (s *Service) review(ctx context.Context, change func(*hashRecord)) error {
 func (s *Service) Review(ctx context.Context) error {
 	s.working.Lock()
 	defer s.working.Unlock()
-	return s.review(ctx, func(*hashRecord) {})
+	return s.review(ctx, func(uint64, *hashRecord) {})
 }

@@ -46,6 +46,8 @@ type Config struct {
 	Effect   Effect // required
 	// Source; nil: no list is followed.
 	Source Source
+	// Watcher; nil: lists are polled only.
+	Watcher Watcher
 	// Exi keeps tokens with exi; nil: none are taken. Make it over the Service first: see SetExi.
 	Exi *ace.ExiTable
 	// Changed is told of everybody who is trusted, after that has changed; nil: nobody is.
@@ -72,11 +74,15 @@ type Service struct {
 	mu     sync.Mutex
 	exi    *ace.ExiTable
 	hashes map[ace.TokenHash]uint64 // number of the record
+	newest uint64                   // greatest of these numbers ever
 	seen   seenTokens
 	follow map[string]*following // by issuer
 
 	working sync.Mutex // held while news is taken in
 	wake    chan struct{}
+
+	watches  map[uint64]context.CancelFunc // by number of the Authorization Server; for the goroutine of Run
+	watching sync.WaitGroup
 }
 
 // Defaults of [Config].
@@ -118,6 +124,7 @@ func New(cfg Config, store Store) (*Service, error) {
 			h, err := decode[hashRecord](n, b)
 			if err == nil {
 				s.hashes[ace.TokenHash(h.Hash)] = n.ID(0)
+				s.newest = max(s.newest, n.ID(0))
 			}
 			return err
 		})
