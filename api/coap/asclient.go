@@ -18,7 +18,6 @@ import (
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/internal/trust"
-	"github.com/cohort-iot/cohort/oscore"
 )
 
 // Associations says how Authorization Servers are asked. *trust.Service
@@ -30,7 +29,8 @@ type Associations interface {
 // ASClient asks Authorization Servers that are other processes: about tokens, and
 // for their lists of revoked ones. Each is asked over OSCORE with a context that
 // this process derives from the secret of the enrolment (RFC 8613, Appendix B.2).
-// It is ace.Introspector and trust.Source, and safe for concurrent use.
+// It is ace.Introspector, trust.Source and trust.Watcher, and safe for concurrent
+// use.
 type ASClient struct {
 	known Associations
 	rand  io.Reader
@@ -43,14 +43,15 @@ type ASClient struct {
 var (
 	_ ace.Introspector = (*ASClient)(nil)
 	_ trust.Source     = (*ASClient)(nil)
+	_ trust.Watcher    = (*ASClient)(nil)
 )
 
 // remoteAS is the association with one Authorization Server. Requests are made
 // one after the other, as long as its context is not established.
 type remoteAS struct {
-	mu     sync.Mutex
-	secret secret.Bytes // of which enrolment the context is derived
-	guard  endpoint.Protector
+	mu      sync.Mutex
+	secret  secret.Bytes // of which enrolment the context is derived
+	context *asContext   // nil: none
 }
 
 // NewASClient makes an ASClient. Attach must follow before it asks anybody.
@@ -103,6 +104,11 @@ func (c *ASClient) Query(ctx context.Context, issuer string, q trl.Query) (*trl.
 	if err != nil {
 		return nil, err
 	}
+	return listOf(issuer, resp)
+}
+
+// listOf reads what a server says of its list of revoked tokens.
+func listOf(issuer string, resp *endpoint.Response) (*trl.Response, error) {
 	if resp.Code == codes.Content {
 		return trl.ParseResponse(resp.Payload)
 	}
@@ -115,46 +121,62 @@ func (c *ASClient) Query(ctx context.Context, issuer string, q trl.Query) (*trl.
 // do makes one request. If the server has lost the context, another one is
 // derived, once.
 func (c *ASClient) do(ctx context.Context, issuer string, a *trust.Association, r endpoint.Request) (*endpoint.Response, error) {
-	c.mu.Lock()
-	ep, as := c.ep, c.as[issuer]
-	if as == nil {
-		as = &remoteAS{}
-		c.as[issuer] = as
-	}
-	c.mu.Unlock()
-	if ep == nil {
-		return nil, fmt.Errorf("%w: no endpoint yet", errNoAS)
-	}
-	u, err := url.Parse(a.AS.URI)
+	ep, as, err := c.of(issuer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoAS, err)
+		return nil, err
 	}
-	if r.To, err = netip.ParseAddrPort(u.Host); err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoAS, err)
+	if r.To, err = addressOf(a); err != nil {
+		return nil, err
 	}
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	for again := false; ; again = true {
-		if as.guard == nil || again || !a.AS.Secret.Equal(as.secret) {
-			b2, err := oscore.NewB2Client(a.AS.Params(), c.rand)
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", errNoAS, err)
+		if as.context == nil || again || !a.AS.Secret.Equal(as.secret) {
+			if err := as.derive(a, c.rand); err != nil {
+				return nil, err
 			}
-			as.guard, as.secret = endpoint.WithB2(b2, nil), a.AS.Secret
 		}
-		r.Security = as.guard
+		r.Security = as.context
 		resp, err := ep.Do(ctx, r)
 		lost := err == nil && resp.Code == codes.Unauthorized
 		var clear *endpoint.UnprotectedError
-		if errors.As(err, &clear) && (clear.Code == codes.Unauthorized || clear.Code == codes.BadRequest) {
+		if errors.As(err, &clear) && (clear.Code == codes.Unauthorized || clear.Code == codes.BadRequest) || errors.Is(err, errGivenUp) {
 			lost = true
 		}
 		if lost && !again {
 			continue
 		}
 		if err != nil {
-			as.guard = nil
+			as.drop()
 		}
 		return resp, err
 	}
+}
+
+// of returns what is known of an Authorization Server.
+func (c *ASClient) of(issuer string) (*endpoint.Endpoint, *remoteAS, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	as := c.as[issuer]
+	if as == nil {
+		as = &remoteAS{}
+		c.as[issuer] = as
+	}
+	if c.ep == nil {
+		return nil, nil, fmt.Errorf("%w: no endpoint yet", errNoAS)
+	}
+	return c.ep, as, nil
+}
+
+// addressOf returns where an Authorization Server is.
+func addressOf(a *trust.Association) (netip.AddrPort, error) {
+	u, err := url.Parse(a.AS.URI)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%w: %w", errNoAS, err)
+	}
+	to, err := netip.ParseAddrPort(u.Host)
+	if err != nil {
+		return to, fmt.Errorf("%w: %w", errNoAS, err)
+	}
+	return to, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cohort-iot/cohort/ace/trl"
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/authserver"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
 func TestObserveList(t *testing.T) {
@@ -85,6 +86,31 @@ func TestObservationOfExpired(t *testing.T) {
 		}
 		if len(got) != 2 || got[0] != codes.Content || got[1] != codes.Unauthorized {
 			t.Fatal(got)
+		}
+	})
+	t.Run("AC-103 so does the sweep that ends its association, whatever is observed", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		s.group("g1")
+		d := s.ready("a", "g1", responder)
+		_, home := d.quietJoin("g1", responder)
+		var all []*news
+		for _, path := range []string{"/ace-group/g1", "/ace-group/g1/active", home} {
+			all = append(all, d.observe(path))
+		}
+		s.clock.Advance(25 * time.Hour)
+		for i, n := range all {
+			want := codes.Unauthorized
+			if i == 2 {
+				want = codes.NotFound // the end of the membership is told by its own word
+			}
+			if last := n.next(); last.Code != want || last.Peer.Mode != endpoint.OSCORE {
+				t.Fatalf("%d: %s %v", i, coapmsg.CodeString(last.Code), last.Peer)
+			}
+			n.ends()
+		}
+		if n := s.ep.Observers(); n != 0 {
+			t.Fatalf("%d observers", n)
 		}
 	})
 }

@@ -47,9 +47,8 @@ type revocationList interface {
 // Manager on one endpoint.
 type ASServer struct {
 	responder
-	as      AuthServer
-	opener  *asOpener
-	changes listChanges
+	as     AuthServer
+	opener *asOpener
 }
 
 // NewASServer makes an ASServer. Give Handler and Opener to an endpoint; log may

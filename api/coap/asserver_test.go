@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,6 +58,21 @@ func newLoneAS(t *testing.T) *loneAS {
 	check()
 	addr := probe.LocalAddr()
 	_ = probe.Close()
+	a.serve(addr)
+	t.Cleanup(func() { _ = a.ep.Close(); _ = a.store.Close() })
+	return a
+}
+
+// serve starts a process of the Authorization Server over the store.
+func (a *loneAS) serve(addr netip.AddrPort) {
+	a.t.Helper()
+	var err error
+	check := func() {
+		a.t.Helper()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+	}
 	a.svc, err = authserver.New(authserver.Config{Issuer: "external", TokenURI: "coap://" + addr.String() + "/token", ListChanged: func(l []authserver.Peer) {
 		a.mu.Lock()
 		a.changed = append(a.changed, l...)
@@ -74,8 +90,6 @@ func newLoneAS(t *testing.T) *loneAS {
 	a.mu.Lock()
 	a.ep = ep
 	a.mu.Unlock()
-	t.Cleanup(func() { _ = ep.Close(); _ = a.store.Close() })
-	return a
 }
 
 // client makes requests of a peer to the Authorization Server.
@@ -341,7 +355,7 @@ func newExternalGM(t *testing.T, change func(*coap.Config)) *externalGM {
 	g.manager, err = manager.New(g.store, manager.Options{Rand: rand.Reader, Delivery: g.sessions, Sessions: g.sessions})
 	check()
 	c := coap.Config{Manager: g.manager, Sessions: g.sessions, Audience: audience, MayBeAlone: true, TokenURI: "coap://127.0.0.1/token"}
-	g.trust, err = trust.New(trust.Config{Audience: audience, Effect: g.manager, Source: sourceFunc(func() trust.Source { return g.client }), Changed: func(l []ace.TrustedAS) { g.server.SetIssuers(l) }}, g.store)
+	g.trust, err = trust.New(trust.Config{Audience: audience, Effect: g.manager, Source: clientOf{g}, Watcher: clientOf{g}, Changed: func(l []ace.TrustedAS) { g.server.SetIssuers(l) }}, g.store)
 	check()
 	g.client = coap.NewASClient(g.trust, rand.Reader)
 	c.Revoked, c.Seen, c.Introspector = g.trust.Revoked, g.trust.Seen, g.client
@@ -360,10 +374,15 @@ func newExternalGM(t *testing.T, change func(*coap.Config)) *externalGM {
 	return g
 }
 
-type sourceFunc func() trust.Source
+// clientOf asks by the client of a Group Manager, which is made after what asks it.
+type clientOf struct{ g *externalGM }
 
-func (f sourceFunc) Query(ctx context.Context, issuer string, q trl.Query) (*trl.Response, error) {
-	return f().Query(ctx, issuer, q)
+func (c clientOf) Query(ctx context.Context, issuer string, q trl.Query) (*trl.Response, error) {
+	return c.g.client.Query(ctx, issuer, q)
+}
+
+func (c clientOf) Watch(ctx context.Context, issuer string, q trl.Query) iter.Seq2[*trl.Response, error] {
+	return c.g.client.Watch(ctx, issuer, q)
 }
 
 func TestExternalAS(t *testing.T) {

@@ -62,6 +62,23 @@ func (s *Sessions) end(path string, id groupcomm.ErrorID) {
 	ep.NotifyFunc(path, func(endpoint.Peer) (endpoint.Notification, bool) { return last, true })
 }
 
+// lastWord is how long the last notifications under an association may take.
+const lastWord = 30 * time.Second
+
+// endObservations ends what a device observes under an association that is over,
+// such as one whose token has expired, with 4.01 (RFC 9200, Section 5.10.3), or
+// with what it waits to be told of the end of its membership.
+func (s *Sessions) endObservations(ses *session) {
+	ep := s.ep.Load()
+	if ep == nil {
+		return
+	}
+	its := func(p endpoint.Peer) bool { return p.Association == any(ses) }
+	if ep.EndObservers(its, endpoint.Notification{Code: codes.Unauthorized, Confirmable: true}) > 0 {
+		s.cfg.Clock.AfterFunc(lastWord, func() { ep.ForgetObservers(its) })
+	}
+}
+
 // sequenceLow reserves sequence numbers for notifications, which take one each,
 // and challenges, beside the worker that needs them next.
 func (s *Sessions) sequenceLow(seq *oscore.Sequence) {

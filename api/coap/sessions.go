@@ -225,9 +225,7 @@ func (s *Sessions) Drop(association uint64) {
 		return
 	}
 	s.cfg.Contexts.RemoveOSCORE(ses.ctx)
-	if ep := s.ep.Load(); ep != nil {
-		ep.ForgetObservers(func(p endpoint.Peer) bool { return p.Association == any(ses) })
-	}
+	s.endObservations(ses)
 }
 
 // AllocateID gives a Recipient ID other than avoid. It is AllocateID of ace.RSConfig.

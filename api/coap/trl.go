@@ -2,8 +2,6 @@ package coap
 
 import (
 	"errors"
-	"strings"
-	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -31,11 +29,7 @@ func (s *ASServer) revocations() mux.Handler {
 			}
 		}
 		ask := s.as.TRL
-		news := s.changes.tell(peer.peer, options)
 		if endpoint.IsNotification(r.Context()) {
-			if !news {
-				return // no answer: the observation stays as it is
-			}
 			ask = s.as.Notification
 		}
 		out, err := ask(r.Context(), peer.peer, options)
@@ -58,56 +52,18 @@ func (s *ASServer) revocations() mux.Handler {
 // part of it has changed (RFC 9770, Section 11). It serves ListChanged of
 // authserver.Config, once ep is there.
 func (s *ASServer) ListChanged(ep *endpoint.Endpoint, requesters []authserver.Peer) {
-	s.changes.note(requesters)
-	_, _, list := s.as.Paths()
-	ep.Notify(list)
-}
-
-// listChanges knows which changes of the list each observation has been told, so
-// that a change notifies only those it concerns.
-type listChanges struct {
-	mu      sync.Mutex
-	changed map[authserver.Peer]uint64 // how often the list has changed for a requester
-	told    map[observation]uint64     // of that, what was told
-}
-
-// observation is one query of one requester.
-type observation struct {
-	peer  authserver.Peer
-	query string
-}
-
-// maxTold bounds what is remembered; what is forgotten is told once too often.
-const maxTold = 1 << 14
-
-func (c *listChanges) note(requesters []authserver.Peer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.changed == nil {
-		c.changed = map[authserver.Peer]uint64{}
-	}
-	if len(c.changed) >= maxTold {
-		clear(c.changed)
-		clear(c.told)
-	}
+	concerned := make(map[authserver.Peer]bool, len(requesters))
 	for _, p := range requesters {
-		c.changed[p]++
+		concerned[p] = true
 	}
-}
-
-// tell notes that a requester is told the list as it is, and reports whether
-// there is anything new in it.
-func (c *listChanges) tell(p authserver.Peer, options []string) (news bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.told == nil {
-		c.told = map[observation]uint64{}
-	}
-	if len(c.told) >= maxTold {
-		clear(c.told)
-	}
-	o := observation{p, strings.Join(options, "&")}
-	told, known := c.told[o]
-	c.told[o] = c.changed[p]
-	return !known || told != c.changed[p]
+	_, _, list := s.as.Paths()
+	ep.NotifyWhere(list, func(p endpoint.Peer) bool {
+		switch v := p.Association.(type) {
+		case *superseded:
+			return concerned[v.peer]
+		case *device:
+			return concerned[v.peer]
+		}
+		return false
+	})
 }
