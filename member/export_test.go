@@ -6,6 +6,7 @@ import (
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/keystore"
 )
 
 // TakeRekey hands the group a rekeying message as if it had come to the control
@@ -63,3 +64,29 @@ func (g *Group) RenewSenderID(ctx context.Context) error {
 
 // Compare asks for the group's keying material and compares it with that in use.
 func (g *Group) Compare(ctx context.Context) error { return g.show(ctx) }
+
+// UseCredential gives the device a key pair on Ed25519 whose credential has a
+// subject of any length.
+func (d *Device) UseCredential(ctx context.Context, subject string) error {
+	rec, err := d.newKeyPair(cose.CurveEd25519)
+	if err != nil {
+		return err
+	}
+	id, err := rec.identity(rec.Curve)
+	if err != nil {
+		return err
+	}
+	cred, err := cose.NewCCS(subject, id.key.Public())
+	if err != nil {
+		return err
+	}
+	rec.Credential = cred.Bytes()
+	b, err := encode(rec)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	delete(d.identities, cose.CurveEd25519)
+	d.mu.Unlock()
+	return d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error { return tx.Put(identityName(cose.CurveEd25519), b) })
+}
