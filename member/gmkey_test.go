@@ -19,12 +19,20 @@ func (d *device) gmCredential(group string) []byte {
 	return k.Params.GMCredential
 }
 
+// identity names the Group Manager's key pair in a group.
+func (w *world) identity(group string) string {
+	w.t.Helper()
+	g, err := w.gm.Group(w.t.Context(), group)
+	w.check(err)
+	return g.Identity
+}
+
 func TestManagersKeyIsRotated(t *testing.T) {
 	t.Run("KG-GET-14 members verify the new credential and talk under it, with those who join later", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, l := w.hall(nil, "lamp-1")
 			before := sw.gmCredential("hall")
-			_, err := w.gm.RotateIdentity(t.Context(), "hall")
+			_, err := w.gm.RotateIdentity(t.Context(), w.identity("hall"))
 			w.check(err)
 			sw.await(member.EventRekeyed, 1)
 			l[0].await(member.EventRekeyed, 1)
@@ -43,7 +51,7 @@ func TestManagersKeyIsRotated(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, l := w.hall(func(c *manager.GroupConfig) { c.Modes = manager.PairwiseOnly }, "lamp-1")
 			before := sw.gmCredential("hall")
-			_, err := w.gm.RotateIdentity(t.Context(), "hall")
+			_, err := w.gm.RotateIdentity(t.Context(), w.identity("hall"))
 			w.check(err)
 			sw.await(member.EventRekeyed, 1)
 			l[0].await(member.EventRekeyed, 1)

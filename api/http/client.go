@@ -163,6 +163,25 @@ func (c *Client) Rekey(ctx context.Context, group string) (uint64, error) {
 	return v.Version, err
 }
 
+// Invalidate evicts the members that have not shown to hold a group's newest
+// keying material.
+func (c *Client) Invalidate(ctx context.Context, group string) (v Invalidation, err error) {
+	err = c.call(ctx, http.MethodPost, []string{"groups", group, "keys", "invalidate"}, nil, &v)
+	return v, err
+}
+
+// Identities lists the key pairs of the Group Manager.
+func (c *Client) Identities(ctx context.Context) (i []Identity, err error) {
+	err = c.call(ctx, http.MethodGet, []string{"identities"}, nil, &i)
+	return i, err
+}
+
+// RotateIdentity replaces one of them and rekeys the groups that it serves.
+func (c *Client) RotateIdentity(ctx context.Context, name string) (v Rotation, err error) {
+	err = c.call(ctx, http.MethodPost, []string{"identities", name, "rotate"}, nil, &v)
+	return v, err
+}
+
 // Members lists the members of a group.
 func (c *Client) Members(ctx context.Context, group string) (m []Member, err error) {
 	err = c.call(ctx, http.MethodGet, []string{"groups", group, "members"}, nil, &m)

@@ -12,10 +12,13 @@
 //	GET    /v1/groups                               list
 //	POST   /v1/groups                               create
 //	GET    /v1/groups/{group}                       show
-//	PATCH  /v1/groups/{group}                       activate, deactivate
+//	PATCH  /v1/groups/{group}                       activate, deactivate, configure
 //	DELETE /v1/groups/{group}                       delete
 //	GET    /v1/groups/{group}/keys                  versions and times, never material
-//	POST   /v1/groups/{group}/rekey                 new keying material
+//	POST   /v1/groups/{group}/rekey                 new keying material; nobody is put out
+//	POST   /v1/groups/{group}/keys/invalidate       put out whoever has not shown to hold the newest
+//	GET    /v1/identities                           the Group Manager's own keys, never the private ones
+//	POST   /v1/identities/{identity}/rotate         replace one; the groups that it serves are rekeyed
 //	GET    /v1/groups/{group}/members               list
 //	GET    /v1/groups/{group}/pending               members without the newest version
 //	GET    /v1/groups/{group}/members/{node}        show

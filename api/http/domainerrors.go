@@ -26,7 +26,7 @@ func kindAnswer(k manager.Kind) (answer, bool) {
 	case manager.KindForbidden:
 		return answer{http.StatusForbidden, "forbidden", ""}, true
 	case manager.KindNotFound, manager.KindTerminated:
-		return answer{http.StatusNotFound, "not-found", "the lists of groups and members show what there is"}, true
+		return answer{http.StatusNotFound, "not-found", "the lists of groups, members and identities show what there is"}, true
 	case manager.KindDeleted:
 		return answer{http.StatusNotFound, "deleted", ""}, true
 	case manager.KindMalformed, manager.KindJoinInfo, manager.KindRole, manager.KindCredential, manager.KindProof, manager.KindNoSignatures:

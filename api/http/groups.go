@@ -49,13 +49,11 @@ func (s *server) updateGroup(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &u); err != nil {
 		return err
 	}
-	name := r.PathValue("group")
-	if u.Active != nil {
-		if err := s.Control.SetActive(r.Context(), name, *u.Active); err != nil {
-			return err
-		}
+	g, err := s.Control.UpdateGroup(r.Context(), r.PathValue("group"), u.domain())
+	if err != nil {
+		return err
 	}
-	return s.showGroup(w, r)
+	return writeJSON(w, http.StatusOK, groupOf(g))
 }
 
 func (s *server) deleteGroup(w http.ResponseWriter, r *http.Request) error {
@@ -86,4 +84,22 @@ func (s *server) rekeyGroup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, Version{v})
+}
+
+// invalidateKeys is the second act after a rekeying: whoever has not shown to hold
+// the newest keying material is put out.
+func (s *server) invalidateKeys(w http.ResponseWriter, r *http.Request) error {
+	if err := noBody(r); err != nil {
+		return err
+	}
+	name := r.PathValue("group")
+	n, err := s.Control.Invalidate(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	g, err := s.Groups.Group(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, Invalidation{Evicted: n, Version: g.Version})
 }

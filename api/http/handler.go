@@ -23,8 +23,9 @@ type Groups interface {
 
 // GroupControl is what changes a group that is there. *manager.Service implements it.
 type GroupControl interface {
-	SetActive(ctx context.Context, name string, active bool) error
+	UpdateGroup(ctx context.Context, name string, change manager.GroupChange) (manager.GroupInfo, error)
 	Rekey(ctx context.Context, group string, cause manager.Cause) (version uint64, err error)
+	Invalidate(ctx context.Context, group string) (evicted int, err error)
 }
 
 // Members is the domain's side of a group's members. *manager.Service implements it.
@@ -44,13 +45,15 @@ type Devices interface {
 }
 
 // Config is what a handler puts on HTTP. Health is required, and all domains of
-// one role at least: a Group Manager has the first four, an Authorization Server
+// one role at least: a Group Manager has the first five, an Authorization Server
 // the others. What is missing is answered as not being in this process.
 type Config struct {
 	Groups  Groups
 	Control GroupControl
 	Members Members
 	Trusted Trusted
+
+	Identities Identities
 
 	Devices         Devices
 	Tokens          Tokens
@@ -83,6 +86,11 @@ var managerRoutes = map[string]endpoint{
 	"GET /v1/groups/{group}/keys":    (*server).showKeys,
 	"POST /v1/groups/{group}/rekey":  (*server).rekeyGroup,
 	"GET /v1/groups/{group}/pending": (*server).listPending,
+
+	"POST /v1/groups/{group}/keys/invalidate": (*server).invalidateKeys,
+
+	"GET /v1/identities":                    (*server).listIdentities,
+	"POST /v1/identities/{identity}/rotate": (*server).rotateIdentity,
 
 	"GET /v1/groups/{group}/members":               (*server).listMembers,
 	"GET /v1/groups/{group}/members/{node}":        (*server).showMember,
@@ -140,7 +148,7 @@ func (c *Config) routes() map[string]endpoint {
 func New(c Config) (http.Handler, error) {
 	manages, authorizes := c.Groups != nil, c.Devices != nil
 	if c.Health == nil || !manages && !authorizes ||
-		manages != (c.Control != nil) || manages != (c.Members != nil) || manages != (c.Trusted != nil) ||
+		manages != (c.Control != nil) || manages != (c.Members != nil) || manages != (c.Trusted != nil) || manages != (c.Identities != nil) ||
 		authorizes != (c.Tokens != nil) || authorizes != (c.ResourceServers != nil) {
 		return nil, errors.New("operator's channel: a domain is missing")
 	}

@@ -29,9 +29,11 @@ type domain struct {
 	groups  map[string]manager.GroupInfo
 	devices map[string]Device
 	actors  []string
-	err     error // what every method returns, if set
-	healthy bool
-	as      *authserver.Service // behind tokens and resource servers; may be nil
+
+	rotations uint64
+	err       error // what every method returns, if set
+	healthy   bool
+	as        *authserver.Service // behind tokens and resource servers; may be nil
 }
 
 func newDomain() *domain {
@@ -86,19 +88,48 @@ func (d *domain) DeleteGroup(ctx context.Context, name string) error {
 	return err
 }
 
-func (d *domain) SetActive(ctx context.Context, name string, active bool) error {
+func (d *domain) UpdateGroup(ctx context.Context, name string, ch manager.GroupChange) (manager.GroupInfo, error) {
 	g, err := d.Group(ctx, name)
 	if err != nil {
-		return err
+		return g, err
 	}
-	event := manager.EventDeactivate
-	if active {
-		event = manager.EventActivate
+	if ch.Revision != 0 && ch.Revision != g.Revision {
+		return g, &manager.Error{Kind: manager.KindConflict}
 	}
-	if g.State, err = g.State.Next(event); err == nil {
-		d.groups[name] = g
+	if ch.Active != nil {
+		event := manager.EventDeactivate
+		if *ch.Active {
+			event = manager.EventActivate
+		}
+		if g.State, err = g.State.Next(event); err != nil {
+			return g, err
+		}
 	}
-	return err
+	if ch.Description != nil {
+		g.Description = *ch.Description
+	}
+	ch.Edit(&g.Config)
+	g.Revision++
+	d.groups[name] = g
+	return g, nil
+}
+
+func (d *domain) Invalidate(ctx context.Context, name string) (int, error) {
+	_, err := d.Rekey(ctx, name, manager.CauseInvalidated)
+	return 3, err
+}
+
+func (d *domain) Identities(ctx context.Context) ([]manager.IdentityInfo, error) {
+	return []manager.IdentityInfo{{Name: "EdDSA-Ed25519-kccs", Algorithm: cose.AlgEdDSA, Curve: cose.CurveEd25519, Format: cose.FormatCCS,
+		Generation: d.rotations, Created: time.Unix(7, 0).UTC(), Credential: []byte{0xa1}, Groups: 2, Behind: 1}}, d.note(ctx)
+}
+
+func (d *domain) RotateIdentity(ctx context.Context, name string) (int, error) {
+	if name != "EdDSA-Ed25519-kccs" {
+		return 0, notFound
+	}
+	d.rotations++
+	return 2, d.note(ctx)
 }
 
 func (d *domain) Rekey(ctx context.Context, name string, c manager.Cause) (uint64, error) {
@@ -182,7 +213,7 @@ func (d *domain) Revoke(ctx context.Context, name string) (int, error) {
 }
 
 func (d *domain) config(log *slog.Logger) Config {
-	return Config{Groups: d, Control: d, Members: d, Trusted: &trusted{map[string]*ace.RSEnrolment{}},
+	return Config{Groups: d, Control: d, Members: d, Identities: d, Trusted: &trusted{map[string]*ace.RSEnrolment{}},
 		Devices: d, Tokens: AuthServer{TokenRegistry: d.as}, ResourceServers: d.as, Log: log,
 		Health: func(context.Context) Health {
 			return Health{Ready: d.healthy, Version: "v1", Checks: map[string]string{"store": "ok"}}
@@ -243,13 +274,14 @@ func TestGroupsOverTheSocket(t *testing.T) {
 	d := newDomain()
 	c := d.client(t)
 	ctx := t.Context()
-	spec := GroupSpec{Name: "first floor/a b", Modes: "group", BackwardSecurity: true}
-	if err := spec.SetAlgorithm("signature", "es256"); err != nil {
-		t.Fatal(err)
+	spec := GroupSpec{Name: "first floor/a b", Modes: "group", GidReuse: true, GidEpochs: 9}
+	for member, v := range map[string]string{"signature": "es256", "key_lifetime": "2h", "backward_security": "true"} {
+		if err := spec.Set(member, v); err != nil {
+			t.Fatal(err)
+		}
 	}
-	spec.SetKeyLifetime(2 * time.Hour)
 	g := check[Group](t)(c.CreateGroup(ctx, spec))
-	if g.Name != spec.Name || g.State != "active" || g.Modes != "group" || g.Signature != algorithm(cose.AlgES256) || !g.BackwardSecurity ||
+	if g.Name != spec.Name || g.State != "active" || g.Modes != "group" || g.Signature != algorithm(cose.AlgES256) || !*g.BackwardSecurity || !g.GidReuse || g.GidEpochs != 9 ||
 		time.Duration(g.KeyLifetime) != 2*time.Hour || g.Gid.String() != "0102" {
 		t.Errorf("created %+v", g)
 	}

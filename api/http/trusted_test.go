@@ -171,7 +171,7 @@ func TestRoles(t *testing.T) {
 
 func (c Config) only(role string) Config {
 	if role == "as" {
-		c.Groups, c.Control, c.Members, c.Trusted = nil, nil, nil, nil
+		c.Groups, c.Control, c.Members, c.Trusted, c.Identities = nil, nil, nil, nil, nil
 	} else {
 		c.Devices, c.Tokens, c.ResourceServers = nil, nil, nil
 	}

@@ -11,7 +11,8 @@ import (
 
 func (a *app) groupCmd() *cobra.Command {
 	return cli.Noun("group", "Create, show, change, rekey and delete groups",
-		a.groupCreateCmd(), a.groupListCmd(), a.groupShowCmd(), a.groupUpdateCmd(), a.groupDeleteCmd(), a.groupRekeyCmd(), a.groupKeysCmd())
+		a.groupCreateCmd(), a.groupListCmd(), a.groupShowCmd(), a.groupUpdateCmd(), a.groupDeleteCmd(), a.groupRekeyCmd(),
+		a.groupKeysCmd(), a.groupInvalidateCmd())
 }
 
 func (a *app) groupListCmd() *cobra.Command {
@@ -44,47 +45,40 @@ func (a *app) showGroup(g httpapi.Group) error {
 		t.Row("name", g.Name)
 		t.Row("description", g.Description)
 		t.Row("state", g.State)
+		t.Row("revision", g.Revision)
 		t.Row("members", g.Members)
 		t.Row("modes", g.Modes)
 		t.Row("hkdf", g.HKDF)
+		t.Row("credential format", g.CredentialFormat)
 		t.Row("group encryption", g.GroupEncryption)
 		t.Row("signature", g.Signature)
 		t.Row("aead", g.AEAD)
 		t.Row("key agreement", g.KeyAgreement)
-		t.Row("backward security", g.BackwardSecurity)
+		t.Row("identity", g.Identity)
+		t.Row("backward security", given(g.BackwardSecurity))
+		t.Row("gid reuse", g.GidReuse)
+		t.Row("members at most", g.MaxMembers)
+		t.Row("stale sets", g.MaxStaleSets)
+		t.Row("check interval", g.CheckInterval)
+		t.Row("expiration delta", given(g.ExpirationDelta))
 		t.Row("key lifetime", g.KeyLifetime)
+		t.Row("rekey margin", g.RekeyMargin)
+		t.Row("rekey jitter", given(g.RekeyJitter))
+		t.Row("leave window", given(g.LeaveWindow))
+		t.Row("eviction window", given(g.EvictionWindow))
+		t.Row("expiry window", given(g.ExpiryWindow))
+		if g.Changing {
+			t.Row("change of algorithms", "under way")
+		}
 		showKeys(t, g.Keys)
 		t.Row("created", g.Created)
 	})
 }
 
-func showKeys(t *cli.Table, k httpapi.Keys) {
-	t.Row("version", k.Version)
-	t.Row("gid", k.Gid)
-	t.Row("installed", k.Installed)
-	t.Row("expires", k.Expires)
-	t.Row("cause", k.Cause)
-	if k.Due != "" {
-		t.Row("rekey owed for", k.Due)
+// given is a value that an answer always has.
+func given[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-}
-
-func (a *app) groupKeysCmd() *cobra.Command {
-	return a.remote("keys GROUP", "Show version and times of the keying material, never the material", func(ctx context.Context, c *httpapi.Client, args []string) error {
-		k, err := c.Keys(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return a.format.Show(k, func(t *cli.Table) { showKeys(t, k) })
-	})
-}
-
-func (a *app) groupRekeyCmd() *cobra.Command {
-	return a.remote("rekey GROUP", "Give the group new keying material", func(ctx context.Context, c *httpapi.Client, args []string) error {
-		v, err := c.Rekey(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return a.format.Show(httpapi.Version{Version: v}, func(t *cli.Table) { t.Row("group "+args[0]+" has version", v) })
-	})
+	return v
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,15 +12,11 @@ import (
 
 func (a *app) groupCreateCmd() *cobra.Command {
 	var spec httpapi.GroupSpec
-	var lifetime time.Duration
-	algorithms := map[string]*string{}
+	var read func() (int, error)
 	cmd := a.remote("create GROUP", "Create a group", func(ctx context.Context, c *httpapi.Client, args []string) error {
 		spec.Name = args[0]
-		spec.SetKeyLifetime(lifetime)
-		for member, v := range algorithms {
-			if err := spec.SetAlgorithm(member, *v); err != nil {
-				return cli.Fail(cli.ExitUsage, "give a name of the COSE registry, as EdDSA or AES-CCM-16-64-128, or its number", "%s: %w", member, err)
-			}
+		if _, err := read(); err != nil {
+			return err
 		}
 		g, err := c.CreateGroup(ctx, spec)
 		if err != nil {
@@ -33,18 +28,14 @@ func (a *app) groupCreateCmd() *cobra.Command {
 		_, err = fmt.Fprintf(a.format.W, "group %s created: %s, version %d, gid %s\n", cli.Printable(g.Name), g.State, g.Version, g.Gid)
 		return err
 	})
+	cmd.Long = "Create a group. Modes and the reuse of Gids are fixed from then on; everything else can be changed with group update."
 	fs := cmd.Flags()
 	fs.StringVar(&spec.Description, "description", "", "what the group is for")
 	fs.BoolVar(&spec.Inactive, "inactive", false, "nobody can join until it is activated")
-	fs.StringVar(&spec.Modes, "modes", "", "group+pairwise, group or pairwise (default group+pairwise)")
-	fs.BoolVar(&spec.BackwardSecurity, "backward-security", false, "rekey at each join, so that new members cannot read what was sent before")
-	fs.IntVar(&spec.MaxMembers, "max-members", 0, "bound of the number of members (default 100000)")
-	fs.DurationVar(&lifetime, "key-lifetime", 0, "how long one version of the keying material is used (default 24h)")
-	for member, what := range map[string]string{"hkdf": "HMAC that derives keys", "group_encryption": "encryption of the group mode",
-		"signature": "signatures of the group mode", "aead": "encryption of the pairwise mode", "key_agreement": "key agreement of the pairwise mode"} {
-		v := new(string)
-		algorithms[member] = v
-		fs.StringVar(v, flagName(member), "", "`algorithm`: "+what)
-	}
+	fs.StringVar(&spec.Modes, "modes", "", "`modes` of Group OSCORE: group+pairwise, group or pairwise (default group+pairwise)")
+	fs.BoolVar(&spec.GidReuse, "gid-reuse", false, "give Gids out again, so that they keep their size; members that joined under the one whose turn it is are put out and join again")
+	fs.IntVar(&spec.GidEpochs, "gid-epochs", 0, "with --gid-reuse: `number` of Gids in turn, 2 to 256 (default 256)")
+	cli.Complete(cmd, "modes", "group+pairwise", "group", "pairwise")
+	read = settingFlags(cmd, &spec.GroupSettings, true)
 	return cmd
 }

@@ -47,14 +47,14 @@ func (a *app) root() *cobra.Command {
 		Long: "groupmanager hands out and renews the keys of Group OSCORE groups.\n\n" +
 			"Start with `groupmanager demo`, or with `groupmanager init` and `groupmanager run`.\n\n" +
 			"Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 only a part could be done;\n" +
-			"4 no Group Manager answers on the socket; 5 no such group, member or device;\n" +
+			"4 no Group Manager answers on the socket; 5 no such group, member, identity or device;\n" +
 			"6 refused because of the present state or of who asks.",
 	}
 	cli.Root(root)
 	fs := root.PersistentFlags()
 	fs.StringVarP(&a.configFile, "config", "c", "", "configuration `file` (default: $COHORT_CONFIG, ./groupmanager.yaml, /etc/cohort/groupmanager.yaml)")
 	addSettingFlags(fs, "socket")
-	root.AddCommand(a.initCmd(), a.runCmd(), a.validateCmd(), a.healthcheckCmd(), a.versionCmd(), a.groupCmd(), a.memberCmd(), a.deviceCmd(), a.tokenCmd(), a.asCmd(), a.rsCmd(), a.demoCmd())
+	root.AddCommand(a.initCmd(), a.runCmd(), a.validateCmd(), a.healthcheckCmd(), a.versionCmd(), a.groupCmd(), a.memberCmd(), a.identityCmd(), a.deviceCmd(), a.tokenCmd(), a.asCmd(), a.rsCmd(), a.demoCmd())
 	return root
 }
 

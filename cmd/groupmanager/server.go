@@ -258,7 +258,7 @@ func (s *server) openManager() (err error) {
 	known := &later{}
 	s.asClient = coap.NewASClient(known, rand.Reader)
 	s.trust, err = trust.New(trust.Config{
-		Audience: s.cfg.Audience, Effect: s.manager, Source: s.asClient, Clock: s.clock,
+		Audience: s.cfg.Audience, Effect: s.manager, Source: s.asClient, Watcher: s.asClient, Clock: s.clock,
 		Changed: func([]ace.TrustedAS) { s.trustChanged() },
 		Report:  func(issuer string, err error) { s.log.Warn("authorization server", "issuer", issuer, "err", err) },
 	}, s.store)
@@ -345,7 +345,7 @@ func (e *asEvents) TokenRevoked(h ace.TokenHash) {
 func (s *server) serveOperators() error {
 	c := httpapi.Config{Health: s.health, Log: s.log}
 	if s.manager != nil {
-		c.Groups, c.Control, c.Members, c.Trusted = s.manager, s.manager, s.manager, s.trust
+		c.Groups, c.Control, c.Members, c.Identities, c.Trusted = s.manager, s.manager, s.manager, s.manager, s.trust
 	}
 	if s.as != nil {
 		a := httpapi.AuthServer{Registry: s.as, TokenRegistry: s.as, Audience: s.cfg.Audience, Evict: s.evictDevice}

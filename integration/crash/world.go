@@ -103,7 +103,7 @@ func (w *world) populate(ctx context.Context) error {
 	if err := w.proc.start(ctx); err != nil {
 		return err
 	}
-	if _, err := w.proc.operator.CreateGroup(ctx, httpapi.GroupSpec{Name: groupName, MaxStaleSets: 8}); err != nil {
+	if _, err := w.proc.operator.CreateGroup(ctx, httpapi.GroupSpec{Name: groupName, GroupSettings: httpapi.GroupSettings{MaxStaleSets: 8}}); err != nil {
 		return err
 	}
 	for i := range w.cfg.Devices {

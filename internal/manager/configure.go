@@ -69,7 +69,7 @@ func (s *Service) UpdateGroup(ctx context.Context, name string, ch GroupChange) 
 // change makes what of a change takes effect at once, and notes the rest in the head.
 func (t *txn) change(h *head, ch GroupChange) error {
 	before := *h
-	if ch.Active != nil && *ch.Active != (h.State == GroupActive) {
+	if ch.Active != nil {
 		if err := t.setActive(h, *ch.Active); err != nil {
 			return err
 		}

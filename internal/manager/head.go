@@ -82,6 +82,7 @@ type GroupInfo struct {
 	Description string
 	State       GroupState
 	Config      GroupConfig
+	Identity    string // name of the Group Manager's key pair that it uses
 	Revision    uint64
 	Version     uint64
 	Gid         []byte
@@ -98,8 +99,9 @@ type GroupInfo struct {
 
 func (h *head) info() GroupInfo {
 	i := GroupInfo{
-		Name: h.Name, Description: h.Description, State: h.State, Config: h.Config, Revision: h.Revision,
-		Version: h.Version, Gid: append([]byte(nil), h.Gid...), Members: h.Members,
+		Name: h.Name, Description: h.Description, State: h.State, Config: h.Config.WithDefaults(), Revision: h.Revision,
+		Identity: h.Config.slot().name(),
+		Version:  h.Version, Gid: append([]byte(nil), h.Gid...), Members: h.Members,
 		Created: time.Unix(h.Created, 0).UTC(), Installed: time.Unix(h.Installed, 0).UTC(),
 		Expires: time.Unix(h.Expires, 0).UTC(), LastCause: h.LastCause, Due: h.Due,
 		ScheduledAt: h.rekeyAt().UTC(), Changing: h.Next != nil,

@@ -33,6 +33,15 @@ func nameManagerKey(k keySlot) keystore.Name {
 	return keystore.Key("gm-key", zigzag(int64(k.Algorithm)), zigzag(int64(k.Curve)), zigzag(int64(k.Format)), k.Generation)
 }
 
+func nameManagerKeys() keystore.Name { return keystore.Key("gm-key") }
+
+// slotOf gives the kind of the key pair of a record, in its first generation.
+func slotOf(n keystore.Name) keySlot {
+	return keySlot{
+		Algorithm: cose.Algorithm(unzigzag(n.ID(0))), Curve: cose.Curve(unzigzag(n.ID(1))), Format: cose.CredentialFormat(unzigzag(n.ID(2))),
+	}
+}
+
 func nameManagerKeyGeneration(k keySlot) keystore.Name {
 	return keystore.Key("gm-key-gen", zigzag(int64(k.Algorithm)), zigzag(int64(k.Curve)), zigzag(int64(k.Format)))
 }
@@ -72,3 +81,5 @@ type keySlot struct {
 
 // zigzag maps registry values, which may be negative, to the numbers of names.
 func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
+
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }

@@ -22,23 +22,23 @@ func (r reader) keyGeneration(slot keySlot) (uint64, error) {
 	return g, ignoreNotFound(err)
 }
 
-// RotateIdentity gives the Group Manager a new key pair for the kind of groups
-// that a group is one of: same algorithm, curve and credential format. The
-// credential goes into what members authenticate
+// RotateIdentity gives the Group Manager a new key pair for one kind of groups:
+// same algorithm, curve and credential format. name is that of an [IdentityInfo].
+// The credential goes into what members authenticate
 // (draft-ietf-core-oscore-groupcomm-28, Section 3.4), so every group of that kind
 // is rekeyed onto it; until its turn a group keeps the old one. The generation in
 // use is the intent: a start, the sweep and every other rekeying complete it.
 // Members get the new credential at kdc-cred. It returns how many groups were
 // rekeyed.
-func (s *Service) RotateIdentity(ctx context.Context, group string) (rekeyed int, err error) {
+func (s *Service) RotateIdentity(ctx context.Context, name string) (rekeyed int, err error) {
 	if err := s.ready(); err != nil {
 		return 0, err
 	}
-	h, err := s.headOf(group)
+	kind, err := s.slotNamed(ctx, name)
 	if err != nil {
 		return 0, err
 	}
-	slot, err := s.currentSlot(h.Config.slot())
+	slot, err := s.currentSlot(kind)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,10 @@ func (s *Service) RotateIdentity(ctx context.Context, group string) (rekeyed int
 	if err != nil {
 		return 0, err
 	}
-	return s.adoptKeys(ctx)
+	if rekeyed, err = s.adoptKeys(ctx); err != nil {
+		return rekeyed, err
+	}
+	return rekeyed, s.forgetKeys(ctx, map[keySlot]bool{slot: true})
 }
 
 // adoptKeys rekeys the groups that do not use the newest key of the Group Manager

@@ -18,7 +18,7 @@ func TestRotateIdentity(t *testing.T) {
 	w.group("other", func(c *GroupConfig) { c.Signature = cose.AlgES256 })
 	d, j := w.lamp("a", "g1")
 	old := j.Response.KDC.Credential
-	n, err := w.RotateIdentity(ctx, "g1")
+	n, err := w.RotateIdentity(ctx, w.info("g1").Identity)
 	if err != nil || n != 2 {
 		t.Fatal(n, err)
 	}
