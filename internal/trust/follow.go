@@ -117,16 +117,29 @@ func (s *Service) Run(ctx context.Context) {
 		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Report("", err)
 		}
-		due := make(chan struct{})
-		timer := s.cfg.Clock.AfterFunc(s.cfg.Interval, func() { close(due) })
-		select {
-		case <-due:
-		case <-s.wake:
-		case <-ctx.Done():
-		}
-		timer.Stop()
+		s.await(ctx)
 		if ctx.Err() != nil {
 			_ = s.save(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+// await waits for the next turn and reviews meanwhile, if something of a token that was seen is owed.
+func (s *Service) await(ctx context.Context) {
+	due := make(chan struct{})
+	defer s.cfg.Clock.AfterFunc(s.cfg.Interval, func() { close(due) }).Stop()
+	for {
+		select {
+		case <-s.owed:
+			if err := s.Review(ctx); err != nil && ctx.Err() == nil {
+				s.cfg.Report("", err)
+			}
+		case <-due:
+			return
+		case <-s.wake:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -25,8 +25,9 @@ func newSeenTokens() seenTokens {
 	return seenTokens{byHash: make(map[ace.TokenHash]ace.SeenToken)}
 }
 
-func (t *seenTokens) add(v ace.SeenToken) {
-	if _, known := t.byHash[v.Hash]; !known {
+func (t *seenTokens) add(v ace.SeenToken) (first bool) {
+	_, known := t.byHash[v.Hash]
+	if !known {
 		if len(t.ring) < maxSeen {
 			t.ring = append(t.ring, v.Hash)
 		} else {
@@ -36,6 +37,7 @@ func (t *seenTokens) add(v ace.SeenToken) {
 		}
 	}
 	t.byHash[v.Hash] = v
+	return !known
 }
 
 // Revoked says whether a token was revoked. It serves as Revoked of [ace.RSConfig].
@@ -47,15 +49,31 @@ func (s *Service) Revoked(h ace.TokenHash) bool {
 }
 
 // Seen notes that a token was presented. It serves as Seen of [ace.RSConfig] and does not block: what it means for a hash is written
-// at the next occasion.
+// at the next occasion. That comes at once when a revoked token is seen for the first time, and when one was stored: its revocation
+// was learned, and found nothing to end, just before. A stranger who repeats one causes nothing.
 func (s *Service) Seen(v ace.SeenToken) {
 	s.mu.Lock()
-	s.seen.add(v)
+	first := s.seen.add(v)
 	_, revoked := s.hashes[v.Hash]
-	s.mu.Unlock()
-	if revoked {
-		s.rouse()
+	if revoked && v.Stored {
+		s.stored[v.Hash] = true
 	}
+	s.mu.Unlock()
+	if revoked && (first || v.Stored) {
+		select {
+		case s.owed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// mustEnd says whether a token is to be ended again: it was stored since, or it is not known of this process that it was not.
+func (s *Service) mustEnd(h ace.TokenHash, number uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.stored[h] || number <= s.unsure
+	delete(s.stored, h)
+	return again
 }
 
 // learn takes in what an Authorization Server says of its list: new hashes are stored, and then their tokens ended. known is the
@@ -206,8 +224,11 @@ func (s *Service) review(ctx context.Context, change func(number uint64, r *hash
 		before := *r.hashRecord
 		change(r.number, r.hashRecord)
 		s.complete(r.hashRecord) // the number is with the hash before anything is deleted
-		if !r.Ended {
-			if _, err := s.cfg.Effect.RevokeToken(ctx, ace.TokenHash(r.Hash)); err != nil {
+		if h := ace.TokenHash(r.Hash); s.mustEnd(h, r.number) || !r.Ended {
+			if _, err := s.cfg.Effect.RevokeToken(ctx, h); err != nil {
+				s.mu.Lock()
+				s.stored[h] = true
+				s.mu.Unlock()
 				faults = append(faults, err)
 				continue
 			}
@@ -233,6 +254,9 @@ func (s *Service) review(ctx context.Context, change func(number uint64, r *hash
 			s.drop(r.hashRecord, r.number)
 		}
 	}
+	s.mu.Lock()
+	s.unsure = 0 // all were ended, or are noted
+	s.mu.Unlock()
 	return errors.Join(faults...)
 }
 

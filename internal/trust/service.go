@@ -76,10 +76,13 @@ type Service struct {
 	hashes map[ace.TokenHash]uint64 // number of the record
 	newest uint64                   // greatest of these numbers ever
 	seen   seenTokens
-	follow map[string]*following // by issuer
+	stored map[ace.TokenHash]bool // revoked tokens that were stored all the same, to be ended
+	unsure uint64                 // up to this number hashes were learned by a process before: their tokens may have been stored at its end
+	follow map[string]*following  // by issuer
 
-	working sync.Mutex // held while news is taken in
-	wake    chan struct{}
+	working sync.Mutex    // held while news is taken in
+	wake    chan struct{} // ask at once
+	owed    chan struct{} // review at once
 
 	watches  map[uint64]context.CancelFunc // by number of the Authorization Server; for the goroutine of Run
 	watching sync.WaitGroup
@@ -117,7 +120,7 @@ func New(cfg Config, store Store) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, store: store, exi: cfg.Exi, hashes: make(map[ace.TokenHash]uint64), follow: make(map[string]*following),
-		seen: newSeenTokens(), wake: make(chan struct{}, 1),
+		seen: newSeenTokens(), stored: make(map[ace.TokenHash]bool), wake: make(chan struct{}, 1), owed: make(chan struct{}, 1),
 	}
 	return s, store.View(func(r keystore.Reader) error {
 		return r.Scan(nameHashes(), func(n keystore.Name, b []byte) error {
@@ -125,6 +128,7 @@ func New(cfg Config, store Store) (*Service, error) {
 			if err == nil {
 				s.hashes[ace.TokenHash(h.Hash)] = n.ID(0)
 				s.newest = max(s.newest, n.ID(0))
+				s.unsure = s.newest
 			}
 			return err
 		})

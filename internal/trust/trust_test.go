@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cohort-iot/cohort/ace"
@@ -206,11 +207,46 @@ func TestRevocations(t *testing.T) {
 			t.Fatal(b.effect.list)
 		}
 		b.polls(t)
-		b.restart(t)
-		b.polls(t)
-		if len(b.effect.list) != 1 || !b.Revoked(hash(1)) {
-			t.Fatal("ended again, or forgotten", b.effect.list)
+		if len(b.effect.list) != 1 {
+			t.Fatal("ended again", b.effect.list)
 		}
+		b.restart(t)
+		for range 2 {
+			b.polls(t)
+		}
+		if len(b.effect.list) != 2 || !b.Revoked(hash(1)) { // once more for each process
+			t.Fatal("not made sure of, or forgotten", b.effect.list)
+		}
+	})
+	t.Run("TR-RS-01,TR-RS-03 a token that is stored while its revocation is learned ends all the same", func(t *testing.T) {
+		t.Parallel()
+		watched(t, func(t *testing.T, b *bench, n *notifier) {
+			<-n.began
+			b.lists.add(hash(1))
+			b.notify(t, n, "diff=4")
+			asked := len(b.lists.queries)
+			for range 3 {
+				b.Seen(ace.SeenToken{Hash: hash(1), Issuer: "as", Stored: true})
+				synctest.Wait()
+			}
+			if len(b.effect.list) != 4 {
+				t.Fatal(b.effect.list)
+			}
+			for range 3 { // refused ones
+				b.Seen(ace.SeenToken{Hash: hash(1), Issuer: "as"})
+				synctest.Wait()
+			}
+			if len(b.effect.list) != 4 || len(b.lists.queries) != asked {
+				t.Fatal("a stranger causes something", b.effect.list, b.lists.queries[asked:])
+			}
+			b.effect.fail = errors.New("busy")
+			b.Seen(ace.SeenToken{Hash: hash(1), Issuer: "as", Stored: true})
+			synctest.Wait()
+			b.effect.fail = nil
+			if err := b.Review(t.Context()); err != nil || len(b.effect.list) != 5 {
+				t.Fatal("the end that failed is not made good", b.effect.list, err)
+			}
+		})
 	})
 	t.Run("an end that failed is tried again, also after a restart", func(t *testing.T) {
 		t.Parallel()
