@@ -131,6 +131,7 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 		e.sendFrame(f, resp)
 		return
 	}
+	sock, from := e.answerSocket(f.d), e.answerAddr(f.d)
 	var key transmissionKey
 	if f.con && !separate {
 		resp.Type, resp.MessageID = message.Acknowledgement, int32(f.mid)
@@ -139,7 +140,7 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 		if f.con {
 			resp.Type = message.Confirmable
 		}
-		key = transmissionKey{f.d.remote(), e.transmit.messageID(f.d.remote())}
+		key = e.transmit.answerTo(sock, f.d.remote(), f.mid)
 		resp.MessageID = int32(key.mid)
 	}
 	data, err := coapmsg.AppendDatagram(nil, resp)
@@ -149,7 +150,6 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 		e.dedup.end(f, how, nil, e.cfg.Clock.Now())
 		return
 	}
-	sock, from := e.answerSocket(f.d), e.answerAddr(f.d)
 	stored := data
 	if separate {
 		stored = []byte{0x60, 0, byte(f.mid >> 8), byte(f.mid)}

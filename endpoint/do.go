@@ -23,6 +23,10 @@ import (
 // a deadline in ctx the call ends with ErrNoResponse after the lifetime of the
 // exchange.
 //
+// A peer that is asked more than about a hundred times a second for long uses up
+// the Message IDs of the endpoint's port (RFC 7252, Section 4.4): calls then use
+// ports of their own, and wait only where that cannot be.
+//
 // If a No-Response option asks for no response of any class (RFC 7967), Do
 // returns an empty Response once the request is acknowledged or, if it is not
 // confirmable, sent.
@@ -34,6 +38,8 @@ func (e *Endpoint) Do(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.outlet = &outlet{}
+	defer e.relief.leave(r.outlet)
 	if byHand(m.Options) {
 		return e.roundTrip(ctx, &r, &m)
 	}

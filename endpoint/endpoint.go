@@ -41,6 +41,7 @@ type Endpoint struct {
 	plainTokens remoteSet // who knows no long tokens
 	recent      *recentSet
 	nstart      *gate
+	relief      *reliefs
 	prober      *prober
 	leisure     leisure
 	parked      *parking
@@ -100,8 +101,9 @@ func prepare(cfg Config) (*Endpoint, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.conns = newConnections(e)
+	e.relief = newReliefs(e)
 	e.acks = newACKQueue(e)
-	e.transmit = newTransmissions(e, uint16(e.rng.Uint32()))
+	e.transmit = newTransmissions(e)
 	e.parked = newParking(e)
 	e.tag.Store(e.rng.Uint32())
 	e.szx = szxFor(min(cfg.BlockSize, cfg.MaxUnfragmented-protectedOptions))
@@ -144,6 +146,7 @@ func (e *Endpoint) Close() error {
 	for _, s := range e.unicast {
 		errs = append(errs, s.Close())
 	}
+	errs = append(errs, e.relief.stop()...)
 	e.groupsMu.Lock()
 	for g, s := range e.groups {
 		errs = append(errs, s.Close())

@@ -130,7 +130,7 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		}
 		return
 	}
-	if h.typ == message.Acknowledgement && !e.transmit.settle(d.remote(), h.mid, false) {
+	if h.typ == message.Acknowledgement && !e.transmit.settle(&d, h.mid, false) {
 		e.drop(DropUnexpected)
 		return
 	}
@@ -188,6 +188,10 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 	if err != nil {
 		return nil, err
 	}
+	if err := e.number(ctx, r, x); err != nil {
+		e.nstart.leave(x.to)
+		return nil, err
+	}
 	if err := e.probe(r, m); err != nil {
 		e.nstart.leave(x.to)
 		return nil, err
@@ -222,7 +226,6 @@ func (e *Endpoint) transmitRequest(r *Request, x *exchange, m message.Message) e
 		x.sending()
 		return e.sendStreamRequest(x, m)
 	}
-	x.key = transmissionKey{x.to, e.transmit.messageID(x.to)}
 	m.Token, m.MessageID, m.Type = x.token, int32(x.key.mid), message.NonConfirmable
 	if confirmable := r.confirmable(); confirmable {
 		m.Type = message.Confirmable

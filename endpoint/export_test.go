@@ -38,3 +38,19 @@ func Suspended(e *Endpoint) int {
 	defer e.dedup.mu.Unlock()
 	return max(len(e.dedup.suspended), len(e.dedup.order))
 }
+
+// Reliefs is how many relief sockets are open.
+func Reliefs(e *Endpoint) int {
+	e.relief.mu.Lock()
+	defer e.relief.mu.Unlock()
+	return len(e.relief.open)
+}
+
+// UseMessageIDs uses up what Message IDs there are for a peer.
+func UseMessageIDs(e *Endpoint, to netip.AddrPort) {
+	for {
+		if _, wait := e.transmit.number(e.unicast[0], remote{addr: to}, true, false); wait > 0 {
+			return
+		}
+	}
+}

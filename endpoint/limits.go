@@ -67,6 +67,15 @@ const (
 	// maxSeparate is how many separate responses are retransmitted at once;
 	// more are sent only once.
 	maxSeparate = 4096
+	// maxReliefs is how many further sockets may be open for requests to peers
+	// that are asked more often than a socket has Message IDs for.
+	maxReliefs = 16
+	// reliefLinger is how long such a socket stays open after its last use.
+	reliefLinger = 10 * time.Second
+	// maxFormerPorts is how many closed ones are remembered, so that their ports
+	// are not used again at once; reliefTries how many ports are tried for that.
+	maxFormerPorts = 1024
+	reliefTries    = 8
 	// maxSuspended is how many requests that verified wait for a copy of
 	// themselves, since what comes before them failed.
 	maxSuspended = 256

@@ -15,6 +15,16 @@ import (
 // send protects a notification, once, and sends it.
 func (n *observers) send(ob *observer, note Notification) {
 	e := n.e
+	var key transmissionKey
+	if !ob.sock.stream() {
+		var wait time.Duration
+		if key, wait = e.transmit.number(ob.sock, ob.key.addr, true, false); wait > 0 {
+			n.mu.Lock()
+			n.later(ob, note, min(wait, notifyInterval))
+			n.mu.Unlock()
+			return
+		}
+	}
 	resp := message.Message{Code: note.Code, Options: withoutOptions(note.Options, message.Observe), Payload: note.Payload}
 	if !ob.sameFormat(resp) {
 		resp = message.Message{Code: codes.NotAcceptable}
@@ -53,7 +63,6 @@ func (n *observers) send(ob *observer, note Notification) {
 		n.settle(ob)
 		return
 	}
-	key := transmissionKey{ob.key.addr, e.transmit.messageID(ob.key.addr)}
 	resp.Token, resp.MessageID, resp.Type = []byte(ob.key.token), int32(key.mid), message.NonConfirmable
 	if confirmable {
 		resp.Type = message.Confirmable
@@ -194,8 +203,14 @@ func (n *observers) unprotected(ob *observer, note Notification, err error) {
 		n.release(ob)
 		return
 	}
+	n.later(ob, note, notifyInterval)
+}
+
+// later has an observer that is busy notified after a time, of this if there is
+// nothing newer. n.mu is held.
+func (n *observers) later(ob *observer, note Notification, d time.Duration) {
 	if !ob.dirty {
 		ob.dirty, ob.give = true, func(Peer) (Notification, bool) { return note, true }
 	}
-	n.e.cfg.Clock.AfterFunc(notifyInterval, func() { n.settle(ob) })
+	n.e.cfg.Clock.AfterFunc(d, func() { n.settle(ob) })
 }

@@ -123,7 +123,7 @@ func (e *Endpoint) receive(d datagram) {
 func (e *Endpoint) receiveEmpty(d datagram, h header) {
 	switch h.typ {
 	case message.Acknowledgement, message.Reset:
-		if d.sock.group || !e.transmit.settle(d.remote(), h.mid, h.typ == message.Reset) {
+		if d.sock.group || !e.transmit.settle(&d, h.mid, h.typ == message.Reset) {
 			e.drop(DropUnexpected)
 		}
 	case message.Confirmable:

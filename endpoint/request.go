@@ -45,6 +45,8 @@ type Request struct {
 	// interface of the endpoint's address, and 1.
 	Interface string
 	HopLimit  int
+
+	outlet *outlet // of a call that may use a relief socket
 }
 
 // Response is what a client gets.

@@ -201,7 +201,7 @@ func (e *Endpoint) refuseToken(d datagram, h header) {
 	}
 	m := message.Message{Code: codes.BadRequest, Token: h.token, Type: message.Acknowledgement, MessageID: int32(h.mid)}
 	if h.typ != message.Confirmable {
-		m.Type, m.MessageID = message.NonConfirmable, int32(e.transmit.messageID(d.remote()))
+		m.Type, m.MessageID = message.NonConfirmable, int32(e.transmit.answerTo(d.sock, d.remote(), h.mid).mid)
 	}
 	if b, err := coapmsg.AppendDatagram(nil, m); err == nil {
 		e.send(e.answerSocket(d), b, d.from, e.answerAddr(d))

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
@@ -23,15 +24,17 @@ const (
 type transmissions struct {
 	e *Endpoint
 
+	seed    maphash.Seed // of Message IDs
+	began   time.Time
 	mu      sync.Mutex
-	next    uint16 // Message ID
 	pending map[transmissionKey]*transmission
 	stopped bool
 }
 
 type transmissionKey struct {
-	to  remote
-	mid uint16
+	sock *socket
+	to   remote
+	mid  uint16
 }
 
 type transmission struct {
@@ -47,22 +50,46 @@ type transmission struct {
 	done    func(outcome)
 }
 
-func newTransmissions(e *Endpoint, first uint16) *transmissions {
-	return &transmissions{e: e, next: first, pending: make(map[transmissionKey]*transmission)}
+func newTransmissions(e *Endpoint) *transmissions {
+	return &transmissions{e: e, seed: maphash.MakeSeed(), began: e.cfg.Clock.Now(), pending: make(map[transmissionKey]*transmission)}
 }
 
-// messageID takes the next Message ID that no pending message to the same peer
-// uses. Message IDs count up from a random start (RFC 7252, Section 4.4).
-func (t *transmissions) messageID(to remote) uint16 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for range 1 << 16 {
-		t.next++
-		if t.pending[transmissionKey{to, t.next}] == nil {
-			break
+// number gives a message to a peer or group its Message ID, for its lifetime; or
+// it says how long there will be none. With spare it leaves some to others.
+func (t *transmissions) number(s *socket, to remote, confirmable, spare bool) (key transmissionKey, wait time.Duration) {
+	now := t.e.cfg.Clock.Now().Sub(t.began)
+	life := t.e.cfg.nonLifetime()
+	if confirmable {
+		life = t.e.cfg.exchangeLifetime()
+	}
+	hash := midHash(t.seed, to)
+	key = transmissionKey{sock: s, to: to}
+	for {
+		if key.mid, wait = s.mids.take(hash, to.addr.Addr().IsMulticast(), now, now+life, spare); wait > 0 {
+			return key, wait
+		}
+		if !t.holds(key) { // a notification may still be watched
+			return key, 0
 		}
 	}
-	return t.next
+}
+
+// answerTo gives a response of its own to a request its Message ID.
+func (t *transmissions) answerTo(s *socket, to remote, mid uint16) transmissionKey {
+	key := transmissionKey{s, to, answerMID(midHash(t.seed, to), mid)}
+	for range midSegment {
+		if !t.holds(key) {
+			break
+		}
+		key.mid = midAnswers | (key.mid + 1)
+	}
+	return key
+}
+
+func (t *transmissions) holds(key transmissionKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pending[key] != nil
 }
 
 // start sends a message and calls done, once and without locks, when it is
@@ -126,9 +153,9 @@ func (t *transmissions) expire(x *transmission) {
 
 // settle ends the transmission that an ACK or a Reset belongs to. It reports
 // whether there was one.
-func (t *transmissions) settle(from remote, mid uint16, reset bool) bool {
+func (t *transmissions) settle(d *datagram, mid uint16, reset bool) bool {
 	t.mu.Lock()
-	x := t.take(transmissionKey{from, mid})
+	x := t.take(transmissionKey{d.sock, d.remote(), mid})
 	t.mu.Unlock()
 	if x == nil {
 		return false

@@ -44,6 +44,8 @@ type socket struct {
 	validated, reliable bool
 	conn                *connection // what a connection is beyond a socket; nil for UDP
 	id                  uint64      // of a connection, never used again; 0 for UDP
+	mids                messageIDs
+	relief              *reliefUse // of a relief socket
 }
 
 // MulticastGroup is a CoAP group: the address and port that requests to it are
