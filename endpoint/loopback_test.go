@@ -2,11 +2,14 @@ package endpoint_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 
 	"github.com/cohort-iot/cohort/endpoint"
 )
@@ -70,8 +73,14 @@ func TestLoopbackMulticast(t *testing.T) {
 		}
 	})
 	t.Run("O16 one datagram leaves, by the interface named and with the hop limit named", func(t *testing.T) {
-		if got := ask(t, endpoint.Request{Interface: "lo", HopLimit: 3}, 3); len(got) != 3 {
-			t.Fatalf("%d responses", len(got))
+		heard := hear4(t, group, "lo")
+		for _, hops := range []int{0, 3} {
+			if got := ask(t, endpoint.Request{Interface: "lo", HopLimit: hops}, 3); len(got) != 3 {
+				t.Fatalf("%d responses", len(got))
+			}
+			if got := heard(); len(got) != 1 || got[0] != max(hops, 1) {
+				t.Fatalf("datagrams with hop limits %v, want one with %d", got, max(hops, 1))
+			}
 		}
 		if n := meter.Get(endpoint.DropUnexpected); n != 0 {
 			t.Fatalf("%d surplus responses", n)
@@ -145,4 +154,69 @@ func TestLoopbackMulticast(t *testing.T) {
 			t.Fatal("a second wildcard socket took the port")
 		}
 	})
+}
+
+// hear4 joins a group beside the endpoints and returns the hop limits of what has
+// come to it since the last call.
+func hear4(t *testing.T, group netip.AddrPort, ifName string) func() []int {
+	t.Helper()
+	c := listenMulticast(t, "udp4", group, ifName)
+	p := ipv4.NewPacketConn(c)
+	if err := p.SetControlMessage(ipv4.FlagTTL, true); err != nil {
+		t.Fatal(err)
+	}
+	return all(c, func(b []byte) (int, error) {
+		_, cm, _, err := p.ReadFrom(b)
+		if err != nil {
+			return 0, err
+		}
+		return cm.TTL, nil
+	})
+}
+
+// hear6 is hear4 for IPv6.
+func hear6(t *testing.T, group netip.AddrPort, ifName string) func() []int {
+	t.Helper()
+	c := listenMulticast(t, "udp6", group, ifName)
+	p := ipv6.NewPacketConn(c)
+	if err := p.SetControlMessage(ipv6.FlagHopLimit, true); err != nil {
+		t.Fatal(err)
+	}
+	return all(c, func(b []byte) (int, error) {
+		_, cm, _, err := p.ReadFrom(b)
+		if err != nil {
+			return 0, err
+		}
+		return cm.HopLimit, nil
+	})
+}
+
+func listenMulticast(t *testing.T, network string, group netip.AddrPort, ifName string) *net.UDPConn {
+	t.Helper()
+	ifi, err := net.InterfaceByName(ifName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.ListenMulticastUDP(network, ifi, net.UDPAddrFromAddrPort(group))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// all reads until nothing comes for a moment: when the answers to a datagram are
+// there, its copies are too.
+func all(c *net.UDPConn, read func([]byte) (int, error)) func() []int {
+	return func() (got []int) {
+		b := make([]byte, 2048)
+		for {
+			_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			n, err := read(b)
+			if err != nil {
+				return got
+			}
+			got = append(got, n)
+		}
+	}
 }

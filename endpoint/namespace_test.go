@@ -68,4 +68,17 @@ exec "$0" -test.run '^TestNamespaceMulticast$' -test.v`
 			}
 		})
 	}
+	t.Run("O16 one datagram leaves, with the hop limit named, over IPv6 too", func(t *testing.T) {
+		group := netip.MustParseAddrPort("[ff15::78]:5999")
+		heard := hear6(t, group, "v0")
+		client := start(t, endpoint.Config{Unicast: netip.MustParseAddrPort("[fd77::2]:0"), InsecurePlainMulticast: true})
+		for _, hops := range []int{0, 4} {
+			ctx, cancel := within(20 * time.Millisecond)
+			collect(t, client, ctx, endpoint.Request{To: group, Code: codes.GET, Interface: "v0", HopLimit: hops})
+			cancel()
+			if got := heard(); len(got) != 1 || got[0] != max(hops, 1) {
+				t.Fatalf("datagrams with hop limits %v, want one with %d", got, max(hops, 1))
+			}
+		}
+	})
 }

@@ -19,25 +19,6 @@ import (
 
 // What is known to fail elsewhere and is shown nowhere else to hold here.
 func TestObstacles(t *testing.T) {
-	t.Run("O8 what was served before costs nothing later", func(t *testing.T) {
-		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
-			run := func(from, to int32) float64 {
-				return testing.AllocsPerRun(1, func() {
-					for i := from; i < to; i++ {
-						w.peer.send(serverAddr, get(t, con, i, "a", message.Option{ID: message.URIQuery, Value: fmt.Append(nil, from, i)}))
-						w.peer.nextMessage(time.Second)
-					}
-				})
-			}
-			first := run(0, 500)
-			for i := range int32(10) {
-				run(1000*i, 1000*i+1000)
-			}
-			if last := run(50000, 50500); last > first*1.3+500 {
-				t.Fatalf("%.0f allocations after thousands of requests, %.0f before", last, first)
-			}
-		})
-	})
 	t.Run("O14 responses and signals that nobody asked for are not served as requests", func(t *testing.T) {
 		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
 			for code := range codes.Code(256) {
