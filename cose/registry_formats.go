@@ -36,3 +36,12 @@ func (f CredentialFormat) String() string {
 	}
 	return "credential format " + strconv.FormatInt(int64(f), 10)
 }
+
+// Known reports whether f is one of the formats above.
+func (f CredentialFormat) Known() bool {
+	switch f {
+	case FormatCWT, FormatCCS, FormatC509Bag, FormatC509Chain, FormatX5Bag, FormatX5Chain:
+		return true
+	}
+	return false
+}

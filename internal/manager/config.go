@@ -43,7 +43,7 @@ func (m Modes) String() string {
 type GroupConfig struct {
 	Modes            Modes                 `cbor:"1,keyasint,omitempty"`
 	HKDF             cose.Algorithm        `cbor:"2,keyasint,omitempty"` // HMAC algorithm; default HMAC 256/256 (5)
-	CredentialFormat cose.CredentialFormat `cbor:"3,keyasint,omitempty"` // default kccs (14); kcwt (13) too
+	CredentialFormat cose.CredentialFormat `cbor:"3,keyasint,omitempty"` // default kccs (14)
 
 	GroupEnc  cose.Algorithm `cbor:"4,keyasint,omitempty"` // group mode: gp_enc_alg, default AES-CCM-16-64-128
 	Signature cose.Algorithm `cbor:"5,keyasint,omitempty"` // group mode: sign_alg, default EdDSA with Ed25519
@@ -151,10 +151,12 @@ func (c GroupConfig) Validate() error {
 		bad("Gids that are given out again are 2 to %d", gidEpochs)
 	}
 	switch {
-	case c.CredentialFormat == cose.FormatCWT && !c.Modes.Signing():
-		bad("a CWT of the Group Manager must be signed, so groups without signatures use kccs (14)")
-	case c.CredentialFormat != cose.FormatCCS && c.CredentialFormat != cose.FormatCWT:
-		bad("credential format %d is not supported, only kcwt (13) and kccs (14): the Group Manager makes a credential of its own in the format", c.CredentialFormat)
+	case !c.CredentialFormat.Known():
+		bad("credential format %d is not supported, only kccs, kcwt, x5chain, x5bag, c5c and c5b", c.CredentialFormat)
+	case c.CredentialFormat != cose.FormatCCS && !c.Modes.Signing():
+		bad("a %v of the Group Manager must be signed, so groups without signatures use kccs", c.CredentialFormat)
+	case (c.CredentialFormat == cose.FormatX5Chain || c.CredentialFormat == cose.FormatX5Bag) && c.Signature == cose.AlgEd448:
+		bad("X.509 certificates with Ed448 are not made here, use kccs, kcwt, c5c or c5b")
 	}
 	if c.Modes.Signing() {
 		if _, ok := c.GroupEnc.Cipher(); !ok {

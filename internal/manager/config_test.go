@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 func TestConfigurationFaults(t *testing.T) {
 	t.Parallel()
 	bad := GroupConfig{
-		Modes: 9, HKDF: cose.AlgEdDSA, CredentialFormat: 33, GroupEnc: cose.AlgEdDSA, Signature: cose.AlgA128GCM, AEAD: cose.AlgHMAC256,
+		Modes: 9, HKDF: cose.AlgEdDSA, CredentialFormat: 99, GroupEnc: cose.AlgEdDSA, Signature: cose.AlgA128GCM, AEAD: cose.AlgHMAC256,
 		KeyAgreement: cose.AlgEdDSA, MaxStaleSets: 1, KeyLifetime: time.Second, CheckInterval: time.Millisecond, MaxMembers: -1,
 	}
 	err := bad.Validate()
@@ -71,6 +71,8 @@ func TestConfigurationFaults(t *testing.T) {
 	}
 	for _, c := range []GroupConfig{
 		{Modes: PairwiseOnly, Signature: cose.AlgEdDSA}, {Modes: GroupModeOnly, AEAD: cose.AlgA128GCM}, {MaxStaleSets: 65},
+		{Modes: PairwiseOnly, CredentialFormat: cose.FormatX5Chain}, {Modes: PairwiseOnly, CredentialFormat: cose.FormatCWT},
+		{Signature: cose.AlgEd448, CredentialFormat: cose.FormatX5Bag}, {CredentialFormat: 34},
 	} {
 		if err := c.WithDefaults().Validate(); KindOf(err) != KindConfiguration || err == nil {
 			t.Errorf("%+v: %v", c, err)

@@ -103,11 +103,17 @@ func (s *Service) makeIdentity(ctx context.Context, slot keySlot) (*managerKey, 
 	return rec, err
 }
 
-// ownCredential makes a credential of the Group Manager for its key. A CWT is
-// signed with that key itself: members have the credential from the Group Manager.
+// ownCredential makes a credential of the Group Manager for its key. A CWT or a
+// certificate is signed with that key itself: members have the credential from the
+// Group Manager, which proves to have the key.
 func (s *Service) ownCredential(slot keySlot, priv *cose.PrivateKey) (*cose.Credential, error) {
-	if slot.Format == cose.FormatCWT {
+	switch slot.Format {
+	case cose.FormatCWT:
 		return cose.NewCWT(s.opt.Subject, priv.Public(), slot.Algorithm, priv)
+	case cose.FormatX5Chain, cose.FormatX5Bag:
+		return cose.NewX509(slot.Format, s.opt.Subject, priv, s.clock.Now(), s.rand)
+	case cose.FormatC509Chain, cose.FormatC509Bag:
+		return cose.NewC509(slot.Format, s.opt.Subject, priv, s.clock.Now(), s.rand)
 	}
 	return cose.NewCCS(s.opt.Subject, priv.Public())
 }

@@ -3,10 +3,12 @@ package manager
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/cborx"
 )
 
 func TestRotateIdentity(t *testing.T) {
@@ -88,18 +90,24 @@ func TestFormats(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	ctx := context.Background()
-	for _, c := range []struct {
+	for i, c := range []struct {
 		name string
 		rig  func(c *GroupConfig)
 		crv  cose.Curve
 		wrap func(t *testing.T, d *device) []byte
 	}{
 		{"KO-TOK-06,KO-CRED-01 a CWT is kept and given out as it was delivered", func(c *GroupConfig) { c.CredentialFormat = cose.FormatCWT }, cose.CurveEd25519, cwt},
+		{"KO-TOK-06,KO-CRED-01 an X.509 certificate", format(cose.FormatX5Chain, cose.AlgEdDSA), cose.CurveEd25519, certificate(cose.FormatX5Chain)},
+		{"KO-TOK-06,KO-CRED-01 a whole X.509 chain", format(cose.FormatX5Chain, cose.AlgES256), cose.CurveP256, chain(cose.FormatX5Chain)},
+		{"KO-TOK-06,KO-CRED-01 an X.509 bag", format(cose.FormatX5Bag, cose.AlgEdDSA), cose.CurveEd25519, certificate(cose.FormatX5Bag)},
+		{"KO-TOK-06,KO-CRED-01 a C509 certificate", format(cose.FormatC509Chain, cose.AlgEdDSA), cose.CurveEd25519, certificate(cose.FormatC509Chain)},
+		{"KO-TOK-06,KO-CRED-01 a whole C509 chain", format(cose.FormatC509Chain, cose.AlgES384), cose.CurveP384, chain(cose.FormatC509Chain)},
+		{"KO-TOK-06,KO-CRED-01 a C509 bag", format(cose.FormatC509Bag, cose.AlgEd448), cose.CurveEd448, certificate(cose.FormatC509Bag)},
 		{"KO-TOK-06 Ed448", func(c *GroupConfig) { c.Signature = cose.AlgEd448 }, cose.CurveEd448, nil},
 		{"KO-TOK-06 P-384", func(c *GroupConfig) { c.Signature = cose.AlgES384 }, cose.CurveP384, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			name := "g" + c.name[len(c.name)-5:][:1] + string(rune('a'+c.crv))
+			name := fmt.Sprintf("g%d", i)
 			w.group(name, c.rig)
 			d := w.device("d"+name, c.crv, entry(name, requester|responder))
 			raw := d.cred.Bytes()
@@ -113,6 +121,13 @@ func TestFormats(t *testing.T) {
 			kc, err := cose.ParseCredential(w.info(name).Config.CredentialFormat, j.Response.KDC.Credential)
 			if err != nil || kc.PublicKey().Curve() != c.crv {
 				t.Fatal("the Group Manager's credential", err)
+			}
+			m := w.member(name, j.Node)
+			if err := groupcomm.VerifySignature(kc.PublicKey(), w.info(name).Config.Signature, groupcomm.KDCPoP(m.Challenge, j.Response.KDC.Nonce), j.Response.KDC.Evidence); err != nil {
+				t.Fatal("the Group Manager's proof:", err)
+			}
+			if _, err := d.tryJoin(name, requester|responder, func(q *groupcomm.JoinRequest) { q.Credential, q.Evidence[3] = raw, q.Evidence[3]^1 }); KindOf(err) != KindProof {
+				t.Fatal("a proof that is none:", err)
 			}
 			out, _, err := w.Credentials(ctx, d.caller, name, nil)
 			if err != nil || len(out.Peers) != 1 || !bytes.Equal(out.Peers[0].Credential, raw) {
@@ -130,4 +145,33 @@ func cwt(t *testing.T, d *device) []byte {
 		t.Fatal(err)
 	}
 	return c.Bytes()
+}
+
+func format(f cose.CredentialFormat, sign cose.Algorithm) func(c *GroupConfig) {
+	return func(c *GroupConfig) { c.CredentialFormat, c.Signature = f, sign }
+}
+
+// certificate is a credential of the device in a certificate of its own.
+func certificate(f cose.CredentialFormat) func(t *testing.T, d *device) []byte {
+	return func(t *testing.T, d *device) []byte {
+		t.Helper()
+		newCert := cose.NewX509
+		if f == cose.FormatC509Bag || f == cose.FormatC509Chain {
+			newCert = cose.NewC509
+		}
+		c, err := newCert(f, d.name, d.key, start, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Bytes()
+	}
+}
+
+// chain is a certificate of the device with another one behind it, whose signature
+// nobody asks for.
+func chain(f cose.CredentialFormat) func(t *testing.T, d *device) []byte {
+	return func(t *testing.T, d *device) []byte {
+		one, issuer := certificate(f)(t, d), certificate(f)(t, d)
+		return cborx.AppendBytes(cborx.AppendBytes(cborx.AppendArray(nil, 2), one), issuer)
+	}
 }
