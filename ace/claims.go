@@ -7,6 +7,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace/internal/wire"
 	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // Claims are what an access token states: the CWT Claims Set of this application (RFC 8392, Section 3; RFC 9200, Section 5.10;
@@ -73,7 +74,8 @@ func (c *Claims) add(w *wire.Writer) {
 // rawClaims are claims of which scope and cnf are still encoded, because a Resource Server judges the others first.
 type rawClaims struct {
 	Claims
-	scope, cnf []byte
+	scope []byte
+	cnf   secret.Hidden
 }
 
 // readClaims reads all claims but scope and cnf. Claims it does not know are skipped (RFC 8392, Section 3).
@@ -88,7 +90,7 @@ func readClaims(b []byte) (*rawClaims, error) {
 
 // claimsOf reads all claims but scope and cnf of a map whose reader records the faults.
 func claimsOf(r *wire.Reader) *rawClaims {
-	c := &rawClaims{scope: r.Raw(claimScope), cnf: r.Raw(claimCnf)}
+	c := &rawClaims{scope: r.Raw(claimScope), cnf: secret.Hide(r.Raw(claimCnf))}
 	c.Issuer, _ = r.Text(claimIssuer)
 	c.Subject, _ = r.Text(claimSubject)
 	if raw := r.Raw(claimAudience); wire.IsArray(raw) {
@@ -143,8 +145,8 @@ func (c *rawClaims) whole() (_ *Claims, err error) {
 			return nil, err
 		}
 	}
-	if c.cnf != nil {
-		if c.Cnf, err = parseConfirmation(c.cnf); err != nil {
+	if !c.cnf.IsZero() {
+		if c.Cnf, err = parseConfirmation(c.cnf.Bytes()); err != nil {
 			return nil, err
 		}
 	}

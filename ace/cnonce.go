@@ -17,7 +17,7 @@ import (
 // is. It keeps nothing for each: a value is a time and a random part with a MAC over both, under a key of this process. It is safe
 // for concurrent use.
 type ClientNonces struct {
-	key   *secret.Bytes
+	key   secret.Hidden
 	begun time.Time
 	life  time.Duration
 	clock clock.Clock
@@ -43,11 +43,11 @@ func NewClientNonces(c clock.Clock, random io.Reader, life time.Duration) (*Clie
 	if c == nil || random == nil || life < time.Second {
 		return nil, fmt.Errorf("ace: client-nonces need a clock, a random source and a life of a second at least")
 	}
-	key := make(secret.Bytes, sha256.Size)
+	key := make([]byte, sha256.Size)
 	if _, err := io.ReadFull(random, key); err != nil {
 		return nil, fmt.Errorf("ace: random source: %w", err)
 	}
-	return &ClientNonces{key: &key, begun: c.Now(), life: life, clock: c, rand: random}, nil
+	return &ClientNonces{key: secret.Hide(key), begun: c.Now(), life: life, clock: c, rand: random}, nil
 }
 
 // New returns a fresh value.
@@ -71,10 +71,10 @@ func (n *ClientNonces) Fresh(value []byte) bool {
 }
 
 func (n *ClientNonces) mac(b []byte) []byte {
-	h := hmac.New(sha256.New, *n.key)
+	h := hmac.New(sha256.New, n.key.Bytes())
 	h.Write(b)
 	return h.Sum(nil)[:cnonceMAC]
 }
 
-// Format writes what the value is, whatever the verb: its key would print through the unexported field.
+// Format writes what the value is, whatever the verb.
 func (n *ClientNonces) Format(f fmt.State, _ rune) { fmt.Fprint(f, "ace.ClientNonces") }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace/internal/wire"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // Confirmation says which key a token is bound to: the value of req_cnf, cnf and rs_cnf in messages and of the claim cnf
@@ -13,7 +14,7 @@ import (
 type Confirmation struct {
 	OSC          *OSCOREInputMaterial // osc
 	KID          []byte               // kid: the id of an input material, or of a key both sides know. It need not be unique
-	Key          []byte               // COSE_Key, encoded; see [ParsePoPKey]
+	Key          secret.Hidden        // COSE_Key, encoded, which may be a symmetric one; see [ParsePoPKey]
 	EncryptedKey []byte               // Encrypted_COSE_Key, encoded; see [OpenKey]
 }
 
@@ -22,10 +23,10 @@ func (c *Confirmation) secretInClear() bool {
 	if c == nil {
 		return false
 	}
-	if c.Key == nil {
+	if c.Key.IsZero() {
 		return c.OSC != nil
 	}
-	k, err := ParsePoPKey(c.Key)
+	k, err := ParsePoPKey(c.Key.Bytes())
 	return err != nil || k.Public == nil
 }
 
@@ -42,7 +43,7 @@ func (c *Confirmation) marshal() []byte {
 	case c.EncryptedKey != nil:
 		w.Raw(cnfEncryptedKey, c.EncryptedKey)
 	default:
-		w.Raw(cnfCOSEKey, c.Key)
+		w.Raw(cnfCOSEKey, c.Key.Bytes())
 	}
 	return w.Encode()
 }
@@ -72,8 +73,8 @@ func parseConfirmation(b []byte) (*Confirmation, error) {
 	if len(c.KID) > maxMaterialID {
 		r.Failf("kid of %d bytes", len(c.KID))
 	}
-	c.Key = r.Raw(cnfCOSEKey)
-	if c.Key != nil && !wire.IsMap(c.Key) {
+	c.Key = secret.Hide(r.Raw(cnfCOSEKey))
+	if !c.Key.IsZero() && !wire.IsMap(c.Key.Bytes()) {
 		r.Failf("COSE_Key is no map")
 	}
 	c.EncryptedKey = r.Raw(cnfEncryptedKey)
@@ -92,7 +93,7 @@ func SealKey(k TokenKey, iv, coseKey []byte) (*Confirmation, error) {
 	if _, err := ParsePoPKey(coseKey); err != nil {
 		return nil, err
 	}
-	sealed, err := cose.SealEncrypt0(k.Alg, k.Key, k.KID, iv, nil, coseKey)
+	sealed, err := cose.SealEncrypt0(k.Alg, k.Key.Bytes(), k.KID, iv, nil, coseKey)
 	if err != nil {
 		return nil, fmt.Errorf("seal key: %w", err)
 	}
@@ -105,7 +106,7 @@ func (c *Confirmation) OpenKey(k TokenKey) (*PoPKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPoPKey, err)
 	}
-	b, err := m.Open(k.Key, nil)
+	b, err := m.Open(k.Key.Bytes(), nil)
 	if err != nil || m.Alg != k.Alg {
 		return nil, fmt.Errorf("%w: it does not decrypt", ErrPoPKey)
 	}

@@ -26,7 +26,7 @@ func (m OSCOREInputMaterial) ServerContext(n1, n2, id1, id2 []byte) (oscore.Para
 }
 
 func (m OSCOREInputMaterial) params(n1, n2, id1, id2 []byte, server bool) (oscore.Params, error) {
-	if len(m.MasterSecret) == 0 || n1 == nil || n2 == nil || id1 == nil || id2 == nil {
+	if m.MasterSecret.Len() == 0 || n1 == nil || n2 == nil || id1 == nil || id2 == nil {
 		return oscore.Params{}, ErrInputMaterial
 	}
 	if err := errors.Join(m.checkID(id1), m.checkID(id2)); err != nil {
@@ -40,7 +40,7 @@ func (m OSCOREInputMaterial) params(n1, n2, id1, id2 []byte, server bool) (oscor
 		sender, recipient = id1, id2
 	}
 	return oscore.Params{
-		MasterSecret: m.MasterSecret.Clone(),
+		MasterSecret: m.MasterSecret.Bytes().Clone(),
 		MasterSalt:   m.masterSalt(n1, n2),
 		SenderID:     bytes.Clone(sender),
 		RecipientID:  bytes.Clone(recipient),

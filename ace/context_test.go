@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/oscore"
 )
 
@@ -17,7 +18,7 @@ var (
 )
 
 func vectorMaterial() OSCOREInputMaterial {
-	return OSCOREInputMaterial{ID: []byte{1}, MasterSecret: vectorMS, Salt: unhex("5a175a175a175a17")}
+	return OSCOREInputMaterial{ID: []byte{1}, MasterSecret: secret.Hide(vectorMS), Salt: secret.Hide(unhex("5a175a175a175a17"))}
 }
 
 // keys derives Sender Key, Recipient Key and Common IV of p with the default algorithms.
@@ -33,7 +34,7 @@ func TestContext(t *testing.T) {
 	t.Parallel()
 	t.Run("AO-050,AO-052 the Master Salt is salt and nonces as byte strings", func(t *testing.T) {
 		t.Parallel()
-		m := OSCOREInputMaterial{Salt: unhex("f9af838368e353e78888e1426bd94e6f")}
+		m := OSCOREInputMaterial{Salt: secret.Hide(unhex("f9af838368e353e78888e1426bd94e6f"))}
 		wantBytes(t, m.masterSalt(vectorN1, vectorN2),
 			"50f9af838368e353e78888e1426bd94e6f 48018a278f7faab55a 4825a8991cd700ac01")
 	})
@@ -60,7 +61,7 @@ func TestContext(t *testing.T) {
 	t.Run("AO-053 an absent salt counts as the empty byte string", func(t *testing.T) {
 		t.Parallel()
 		m := vectorMaterial()
-		m.Salt = nil
+		m.Salt = secret.Hidden{}
 		p := must(m.ClientContext(vectorN1, vectorN2, vectorID1, vectorID2))
 		wantBytes(t, p.MasterSalt, "4048018a278f7faab55a4825a8991cd700ac01")
 		s, r, iv := keys(t, p)

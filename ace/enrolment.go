@@ -3,6 +3,7 @@ package ace
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -30,19 +31,19 @@ type Enrolment struct {
 
 // EnrolmentAS is the device's association with its Authorization Server.
 type EnrolmentAS struct {
-	URI    string       // of the token endpoint
-	ID     []byte       // OSCORE Sender ID of the device
-	ASID   []byte       // OSCORE Sender ID of the Authorization Server
-	Secret secret.Bytes // Master Secret
-	Salt   secret.Bytes // Master Salt
+	URI    string        // of the token endpoint
+	ID     []byte        // OSCORE Sender ID of the device
+	ASID   []byte        // OSCORE Sender ID of the Authorization Server
+	Secret secret.Hidden // Master Secret
+	Salt   secret.Hidden // Master Salt
 }
 
 // Params returns the device's side of the static Security Context with the Authorization Server, the input of RFC 8613,
 // Appendix B.2. No message is ever protected with this context itself.
 func (a EnrolmentAS) Params() oscore.Params {
 	return oscore.Params{
-		MasterSecret: a.Secret.Clone(),
-		MasterSalt:   a.Salt.Clone(),
+		MasterSecret: a.Secret.Bytes().Clone(),
+		MasterSalt:   a.Salt.Bytes().Clone(),
 		SenderID:     bytes.Clone(a.ID),
 		RecipientID:  bytes.Clone(a.ASID),
 	}
@@ -51,7 +52,7 @@ func (a EnrolmentAS) Params() oscore.Params {
 // enrolmentVersion is the version of the file's format.
 const enrolmentVersion = 1
 
-// enrolmentFile is the file. The secrets are plain here, for an instant.
+// enrolmentFile is the file.
 type enrolmentFile struct {
 	Version  int      `json:"version"`
 	Device   string   `json:"device"`
@@ -62,11 +63,32 @@ type enrolmentFile struct {
 }
 
 type fileAS struct {
-	URI    string `json:"uri"`
-	ID     string `json:"id"`
-	ASID   string `json:"as_id"`
-	Secret []byte `json:"secret"`
-	Salt   []byte `json:"salt"`
+	URI    string  `json:"uri"`
+	ID     string  `json:"id"`
+	ASID   string  `json:"as_id"`
+	Secret written `json:"secret"`
+	Salt   written `json:"salt"`
+}
+
+// file returns the association as files have it.
+func (a EnrolmentAS) file() *fileAS {
+	return &fileAS{
+		URI: a.URI, ID: hex.EncodeToString(a.ID), ASID: hex.EncodeToString(a.ASID), Secret: written{a.Secret}, Salt: written{a.Salt},
+	}
+}
+
+// written is a secret that stands in a file, in base64.
+type written struct{ secret.Hidden }
+
+// MarshalJSON writes the secret in the clear.
+func (w written) MarshalJSON() ([]byte, error) { return json.Marshal([]byte(w.Bytes())) }
+
+// UnmarshalJSON reads it.
+func (w *written) UnmarshalJSON(b []byte) error {
+	var v []byte
+	err := json.Unmarshal(b, &v)
+	w.Hidden = secret.Hide(v)
+	return err
 }
 
 // Marshal returns the file, with the secret in the clear: write it with mode 0600, show it to nobody.
@@ -76,10 +98,7 @@ func (e *Enrolment) Marshal() ([]byte, error) {
 	}
 	f := enrolmentFile{
 		Version: enrolmentVersion, Device: e.Device, Audience: e.Audience, GM: e.GM, TRL: e.TRL,
-		AS: fileAS{
-			URI: e.AS.URI, ID: hex.EncodeToString(e.AS.ID), ASID: hex.EncodeToString(e.AS.ASID),
-			Secret: e.AS.Secret, Salt: e.AS.Salt,
-		},
+		AS: *e.AS.file(),
 	}
 	return encodeFile(f)
 }
@@ -131,8 +150,8 @@ func (a EnrolmentAS) validate() (errs []error) {
 		}
 	}
 	add(!coapURI(a.URI), "the authorization server's URI is no coap URI")
-	add(len(a.Secret) < minMasterSecret || len(a.Secret) > maxMasterSecret, "the secret has a wrong length")
-	add(len(a.Salt) > maxSalt, "the salt is too long")
+	add(a.Secret.Len() < minMasterSecret || a.Secret.Len() > maxMasterSecret, "the secret has a wrong length")
+	add(a.Salt.Len() > maxSalt, "the salt is too long")
 	add(len(a.ID) > maxOSCOREID || len(a.ASID) > maxOSCOREID, "an identifier is too long")
 	add(bytes.Equal(a.ID, a.ASID), "both sides have the same identifier")
 	return errs

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 func exampleEnrolment() *Enrolment {
@@ -13,7 +15,7 @@ func exampleEnrolment() *Enrolment {
 		Device: "switch", Audience: "gm1", GM: "coap://127.0.0.1:5683",
 		AS: EnrolmentAS{
 			URI: "coap://127.0.0.1:5683/token", ID: []byte{1}, ASID: []byte{0},
-			Secret: []byte("a-planted-secret"), Salt: []byte("saltsalt"),
+			Secret: secret.Hide([]byte("a-planted-secret")), Salt: secret.Hide([]byte("saltsalt")),
 		},
 	}
 }
@@ -33,7 +35,7 @@ func TestEnrolment(t *testing.T) {
 			t.Fatalf("%s", b)
 		}
 		got := must(ParseEnrolment(b))
-		if !got.AS.Secret.Equal(e.AS.Secret) || !got.AS.Salt.Equal(e.AS.Salt) || got.GM != e.GM || got.Device != "switch" || got.Audience != "gm1" {
+		if !got.AS.Secret.Equal(e.AS.Secret.Bytes()) || !got.AS.Salt.Equal(e.AS.Salt.Bytes()) || got.GM != e.GM || got.Device != "switch" || got.Audience != "gm1" {
 			t.Fatalf("parsed %+v", got)
 		}
 	})

@@ -18,8 +18,8 @@ var ErrInputMaterial = errors.New("unusable OSCORE input material")
 // (RFC 9203, Section 3.2.1). Values of this type print without the secrets.
 type OSCOREInputMaterial struct {
 	ID           []byte         // identifies the material among all of the Authorization Server; not part of any derivation
-	MasterSecret secret.Bytes   // ms
-	Salt         secret.Bytes   // nil if absent, which derives the same as empty
+	MasterSecret secret.Hidden  // ms
+	Salt         secret.Hidden  // absent, which derives the same as empty
 	ContextID    []byte         // ID Context; nil if absent
 	AEAD         cose.Algorithm // alg; 0 if absent: AES-CCM-16-64-128 (RFC 8613, Section 3.2)
 	HKDF         cose.Algorithm // hkdf as HMAC algorithm; 0 if absent: HMAC 256/256, that is HKDF SHA-256
@@ -57,14 +57,14 @@ func (m OSCOREInputMaterial) hkdf() cose.Algorithm {
 func (m OSCOREInputMaterial) marshal() []byte {
 	var w wire.Writer
 	w.Bytes(oscID, m.ID)
-	w.Bytes(oscMS, m.MasterSecret)
+	w.Bytes(oscMS, m.MasterSecret.Bytes())
 	if m.HKDF != 0 && m.HKDF != cose.AlgHMAC256 {
 		w.Int(oscHKDF, int64(m.HKDF))
 	}
 	if m.AEAD != 0 && m.AEAD != cose.AlgAESCCM16_64_128 {
 		w.Int(oscAlg, int64(m.AEAD))
 	}
-	w.Bytes(oscSalt, m.Salt)
+	w.Bytes(oscSalt, m.Salt.Bytes())
 	w.Bytes(oscContextID, m.ContextID)
 	return w.Encode()
 }
@@ -75,8 +75,8 @@ func parseMaterial(b []byte) (*OSCOREInputMaterial, error) {
 	r := wire.NewReader(b)
 	m := &OSCOREInputMaterial{
 		ID:           r.Bytes(oscID),
-		MasterSecret: r.Bytes(oscMS),
-		Salt:         r.Bytes(oscSalt),
+		MasterSecret: secret.Hide(r.Bytes(oscMS)),
+		Salt:         secret.Hide(r.Bytes(oscSalt)),
 		ContextID:    r.Bytes(oscContextID),
 	}
 	version, hasVersion := r.Uint(oscVersion)
@@ -90,9 +90,9 @@ func parseMaterial(b []byte) (*OSCOREInputMaterial, error) {
 		return nil, fmt.Errorf("%w: unrecognised members", ErrInputMaterial)
 	case len(m.ID) == 0 || len(m.ID) > maxMaterialID:
 		return nil, fmt.Errorf("%w: no id, or too long a one", ErrInputMaterial)
-	case len(m.MasterSecret) < minMasterSecret || len(m.MasterSecret) > maxMasterSecret:
+	case m.MasterSecret.Len() < minMasterSecret || m.MasterSecret.Len() > maxMasterSecret:
 		return nil, fmt.Errorf("%w: no ms, or one of a wrong length", ErrInputMaterial)
-	case len(m.Salt) > maxSalt || len(m.ContextID) > maxContextID:
+	case m.Salt.Len() > maxSalt || len(m.ContextID) > maxContextID:
 		return nil, fmt.Errorf("%w: salt or contextId too long", ErrInputMaterial)
 	case hasVersion && version != oscoreVersion:
 		return nil, fmt.Errorf("%w: version %d", ErrInputMaterial, version)
@@ -152,8 +152,8 @@ func (m OSCOREInputMaterial) checkID(id []byte) error {
 // masterSalt returns the Master Salt: the salt of the material and the two nonces, each as a CBOR byte string (RFC 9203,
 // Section 4.3). An absent salt counts as the empty byte string, which is encoded.
 func (m OSCOREInputMaterial) masterSalt(n1, n2 []byte) secret.Bytes {
-	dst := make([]byte, 0, len(m.Salt)+len(n1)+len(n2)+9)
-	dst = cborx.AppendBytes(dst, m.Salt)
+	dst := make([]byte, 0, m.Salt.Len()+len(n1)+len(n2)+9)
+	dst = cborx.AppendBytes(dst, m.Salt.Bytes())
 	dst = cborx.AppendBytes(dst, n1)
 	return cborx.AppendBytes(dst, n2)
 }

@@ -125,7 +125,7 @@ func (c *Confirmation) kind() string {
 	case c.EncryptedKey != nil:
 		return "encrypted key"
 	}
-	if k, err := ParsePoPKey(c.Key); err != nil {
+	if k, err := ParsePoPKey(c.Key.Bytes()); err != nil {
 		return "unusable key"
 	} else if k.Public != nil {
 		return "public key"

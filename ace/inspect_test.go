@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // nobodyAnswers is an Introspector that learns nothing.
@@ -109,7 +111,7 @@ func TestInspect(t *testing.T) {
 	})
 	t.Run("text that opens with no key is named by the hash of its token", func(t *testing.T) {
 		t.Parallel()
-		token := must(SealToken(TokenKey{KID: []byte("other"), Alg: exampleKey().Alg, Key: make([]byte, 16)}, make([]byte, 13), &Claims{}))
+		token := must(SealToken(TokenKey{KID: []byte("other"), Alg: exampleKey().Alg, Key: secret.Hide(make([]byte, 16))}, make([]byte, 13), &Claims{}))
 		v := newBench(t, nil).Inspect([]byte(base64.RawURLEncoding.EncodeToString(token)))
 		if v.Hash != HashToken(token) || !v.Strict || v.Refusal.Refusal != RefusedWrapper || len(v.Warnings) != 1 {
 			t.Fatalf("%+v", v)

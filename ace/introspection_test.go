@@ -231,7 +231,7 @@ func TestIntrospect(t *testing.T) {
 			return &IntrospectionResponse{Active: true, Claims: claims}, nil
 		}, nil)
 		p := must(b.PostToken(t.Context(), here, post([]byte("ref"))))
-		if p.Token.Hash != HashToken([]byte("ref")) || p.Token.Client != "switch" || !p.Params.MasterSecret.Equal(m.MasterSecret) {
+		if p.Token.Hash != HashToken([]byte("ref")) || p.Token.Client != "switch" || !p.Params.MasterSecret.Equal(m.MasterSecret.Bytes()) {
 			t.Fatalf("%+v", p.Token)
 		}
 		wantCode(t, b.judged([]byte("other")), codes.Unauthorized)

@@ -107,7 +107,7 @@ func (o *opened) decrypt(l layer, trusted []TrustedAS) ([]byte, error) {
 	}
 	content, err := o.try(l.whole, strictEncrypted(m, l.outermost), m.KID, trusted, opener{
 		kid:  func(as *TrustedAS) ([]byte, bool) { return as.Key.KID, as.Key.Alg != 0 && as.Key.Alg == m.Alg },
-		open: func(as *TrustedAS) ([]byte, error) { return m.Open(as.Key.Key, nil) },
+		open: func(as *TrustedAS) ([]byte, error) { return m.Open(as.Key.Key.Bytes(), nil) },
 	})
 	o.encrypted = o.encrypted || err == nil
 	return content, err

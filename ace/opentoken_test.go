@@ -11,6 +11,7 @@ import (
 
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // The tokens of RFC 8392, Appendices A.3 and A.5: of one COSE tag, with key identifiers and nonce unprotected.
@@ -41,10 +42,10 @@ func signer() SigningKey {
 func TestTokenForms(t *testing.T) {
 	t.Parallel()
 	iv := unhex("000102030405060708090a0b0c")
-	public := &Confirmation{Key: must(signer().Key.Public().MarshalCBOR())}
+	public := &Confirmation{Key: secret.Hide(must(signer().Key.Public().MarshalCBOR()))}
 	claims := &Claims{Issuer: "coap://as.example.com", Audience: []string{"gm1"}, Scope: Scope{}, Cnf: public}
 	material := vectorMaterial()
-	secret := &Claims{Issuer: "coap://as.example.com", Audience: []string{"gm1"}, Scope: Scope{}, Cnf: &Confirmation{OSC: &material}}
+	hidden := &Claims{Issuer: "coap://as.example.com", Audience: []string{"gm1"}, Scope: Scope{}, Cnf: &Confirmation{OSC: &material}}
 	both := []TrustedAS{{Issuer: "coap://as.example.com", Key: exampleKey(), Verify: signer().Public()}}
 
 	t.Run("TR-TOK-01,TR-TOK-02,TR-TOK-03,AC-081,AC-134 a signed token is tag 61 around tag 18 with every header protected", func(t *testing.T) {
@@ -60,26 +61,26 @@ func TestTokenForms(t *testing.T) {
 	})
 	t.Run("AC-153,AC-137,TR-TOK-02 a nested token is signed, tagged, then encrypted", func(t *testing.T) {
 		t.Parallel()
-		token := must(SealSignedToken(exampleKey(), iv, signer(), secret))
+		token := must(SealSignedToken(exampleKey(), iv, signer(), hidden))
 		outer := must(cose.ParseEncrypt0(token[len(prefixEncrypted):]))
-		inner := must(outer.Open(exampleKey().Key, nil))
+		inner := must(outer.Open(exampleKey().Key.Bytes(), nil))
 		if inner[0] != 0xd2 || !outer.UnprotectedEmpty {
 			t.Fatalf("inner %x", inner)
 		}
-		if s := must(cose.ParseSign1(inner[1:])); !s.UnprotectedEmpty || !bytes.Equal(s.Payload, secret.Marshal()) {
+		if s := must(cose.ParseSign1(inner[1:])); !s.UnprotectedEmpty || !bytes.Equal(s.Payload, hidden.Marshal()) {
 			t.Fatalf("%+v", s)
 		}
 		o, err := openToken(token, both)
-		if err != nil || !o.encrypted || !o.signed || !bytes.Equal(o.claims, secret.Marshal()) {
+		if err != nil || !o.encrypted || !o.signed || !bytes.Equal(o.claims, hidden.Marshal()) {
 			t.Fatalf("%+v, %v", o, err)
 		}
 	})
 	t.Run("AC-137,TR-RS-04 each layer of a nested token is verified", func(t *testing.T) {
 		t.Parallel()
-		signed := must(cose.SealSign1(cose.AlgEdDSA, signer().Key, []byte("sign"), nil, secret.Marshal()))
+		signed := must(cose.SealSign1(cose.AlgEdDSA, signer().Key, []byte("sign"), nil, hidden.Marshal()))
 		forged := bytes.Clone(signed)
 		forged[len(forged)-1] ^= 1
-		bare := append(unhex("84 43 a10127 a1 0444 7369676e"), signed[len(signed)-66-len(secret.Marshal())-2:]...)
+		bare := append(unhex("84 43 a10127 a1 0444 7369676e"), signed[len(signed)-66-len(hidden.Marshal())-2:]...)
 		for name, inner := range map[string][]byte{
 			"forged signature":    append([]byte(prefixInner), forged...),
 			"tag of Encrypt0":     append([]byte{0xd0}, signed...),
@@ -92,7 +93,7 @@ func TestTokenForms(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		deep := must(seal(exampleKey(), iv, append([]byte{0xd0}, must(SealSignedToken(exampleKey(), iv, signer(), secret))[3:]...)))
+		deep := must(seal(exampleKey(), iv, append([]byte{0xd0}, must(SealSignedToken(exampleKey(), iv, signer(), hidden))[3:]...)))
 		deepTrust := []TrustedAS{{Issuer: "a", Key: exampleKey(), Verify: signer().Public(), Lenient: true}}
 		if _, err := openToken(deep, deepTrust); !errors.Is(err, ErrToken) {
 			t.Errorf("three layers: %v", err)
@@ -100,7 +101,7 @@ func TestTokenForms(t *testing.T) {
 	})
 	t.Run("AC-082,AC-086 the layers of a token are by one issuer", func(t *testing.T) {
 		t.Parallel()
-		token := must(SealSignedToken(exampleKey(), iv, signer(), secret))
+		token := must(SealSignedToken(exampleKey(), iv, signer(), hidden))
 		apart := []TrustedAS{{Issuer: "a", Key: exampleKey()}, {Issuer: "b", Verify: signer().Public()}}
 		if _, err := openToken(token, apart); !errors.Is(err, ErrToken) {
 			t.Fatal(err)
@@ -113,7 +114,7 @@ func TestTokenForms(t *testing.T) {
 	t.Run("AC-107,AC-142,AO-014 no token that everybody can read gets a secret key", func(t *testing.T) {
 		t.Parallel()
 		symmetric := unhex("a2 01 04 20 50 000102030405060708090a0b0c0d0e0f")
-		for _, cnf := range []*Confirmation{secret.Cnf, {Key: symmetric}, {Key: unhex("a1 01 01")}} {
+		for _, cnf := range []*Confirmation{hidden.Cnf, {Key: secret.Hide(symmetric)}, {Key: secret.Hide(unhex("a1 01 01"))}} {
 			_, err := SignToken(signer(), &Claims{Cnf: cnf})
 			wantErr(t, err, ErrSecretInClear)
 		}
@@ -124,14 +125,14 @@ func TestTokenForms(t *testing.T) {
 		}
 		o := must(openToken(token, both))
 		c := must(ParseClaims(o.claims))
-		if k := must(c.Cnf.OpenKey(exampleKey())); !bytes.Equal(k.Symmetric, symmetric[5:]) {
+		if k := must(c.Cnf.OpenKey(exampleKey())); !bytes.Equal(k.Symmetric.Bytes(), symmetric[5:]) {
 			t.Fatalf("%+v", k)
 		}
 	})
 	t.Run("AO-014,AC-107 material that came in the clear is not used", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, func(c *RSConfig) { c.Issuers = both })
-		c := *secret
+		c := *hidden
 		c.Expires, c.Scope = exampleTime.Add(time.Hour), Scope{{Group: "g1", Roles: RoleMonitor}}
 		signed := append([]byte(prefixSigned), must(sign(signer(), &c))...)
 		err := b.judged(signed)
@@ -195,7 +196,7 @@ func TestLenient(t *testing.T) {
 		t.Parallel()
 		k := exampleKey()
 		iv := unhex("000102030405060708090a0b0c")
-		sealed := must(cose.SealEncrypt0(k.Alg, k.Key, k.KID, iv, nil, unhex(rfc8392Claims)))
+		sealed := must(cose.SealEncrypt0(k.Alg, k.Key.Bytes(), k.KID, iv, nil, unhex(rfc8392Claims)))
 		at := bytes.IndexByte(sealed[:40], 0xa0)
 		with := bytes.Join([][]byte{sealed[:at], unhex("a1 1863 01"), sealed[at+1:]}, nil)
 		if _, err := openToken(append([]byte(prefixEncrypted), with...), lenient); !errors.Is(err, ErrToken) {

@@ -17,7 +17,7 @@ var ErrPoPKey = errors.New("unusable proof-of-possession key")
 // PoPKey is the COSE_Key of a confirmation (RFC 8747, Section 3.2): a public key, or a symmetric one.
 type PoPKey struct {
 	Public    *cose.PublicKey // nil for a symmetric key
-	Symmetric secret.Bytes    // nil for a public key
+	Symmetric secret.Hidden   // absent for a public key
 	KID       []byte          // nil if absent; an index, not unique among Clients or Resource Servers
 	Alg       cose.Algorithm  // the one algorithm it is for; 0: any that fits
 	Ops       []KeyOp         // what it is for; nil: anything
@@ -81,8 +81,8 @@ func ParsePoPKey(b []byte) (*PoPKey, error) {
 	var err error
 	switch cose.KeyType(kty) {
 	case cose.KeyTypeSymmetric:
-		k.Symmetric = r.Bytes(keyK)
-		if n := len(k.Symmetric); r.Err() != nil || n < minSymmetricKey || n > maxSymmetricKey {
+		k.Symmetric = secret.Hide(r.Bytes(keyK))
+		if n := k.Symmetric.Len(); r.Err() != nil || n < minSymmetricKey || n > maxSymmetricKey {
 			err = fmt.Errorf("symmetric key of %d bytes", n)
 		}
 	case cose.KeyTypeOKP, cose.KeyTypeEC2:

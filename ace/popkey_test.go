@@ -8,6 +8,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 func TestPoPKey(t *testing.T) {
@@ -20,7 +21,7 @@ func TestPoPKey(t *testing.T) {
 			"symmetric": "a2 01 04 20 50 000102030405060708090a0b0c0d0e0f",
 		} {
 			k, err := ParsePoPKey(unhex(in))
-			if err != nil || (k.Public == nil) == (k.Symmetric == nil) {
+			if err != nil || (k.Public == nil) == (k.Symmetric.IsZero()) {
 				t.Errorf("%s: %+v, %v", name, k, err)
 			}
 		}
@@ -56,7 +57,7 @@ func TestPoPKey(t *testing.T) {
 		t.Parallel()
 		one := must(ParsePoPKey(unhex("a3 01 04 02 41 07 20 50 000102030405060708090a0b0c0d0e0f")))
 		two := must(ParsePoPKey(unhex("a3 01 04 02 41 07 20 50 ff0102030405060708090a0b0c0d0e0f")))
-		if !bytes.Equal(one.KID, two.KID) || one.Symmetric.Equal(two.Symmetric) {
+		if !bytes.Equal(one.KID, two.KID) || one.Symmetric.Equal(two.Symmetric.Bytes()) {
 			t.Fatal("not told apart")
 		}
 	})
@@ -64,11 +65,11 @@ func TestPoPKey(t *testing.T) {
 		t.Parallel()
 		c := must(parseConfirmation(unhex("a1 02 83 43 a1010a a1 05 4d 636898994ff0ec7bfcf6d3f95b" +
 			"5830 0573318a3573eb983e55a7c2f06cadd0796c9e584f1d0e3ea8c5b052592a8b2694be9654f0431f38d5bbc8049fa7f13f")))
-		k := must(c.OpenKey(TokenKey{Alg: cose.AlgAESCCM16_64_128, Key: unhex("6162630405060708090a0b0c0d0e0f10")}))
-		if !bytes.HasPrefix(k.Symmetric, unhex("6684")) || len(k.Symmetric) != 32 || k.Alg != cose.AlgHMAC256 {
+		k := must(c.OpenKey(TokenKey{Alg: cose.AlgAESCCM16_64_128, Key: secret.Hide(unhex("6162630405060708090a0b0c0d0e0f10"))}))
+		if !bytes.HasPrefix(k.Symmetric.Bytes(), unhex("6684")) || k.Symmetric.Len() != 32 || k.Alg != cose.AlgHMAC256 {
 			t.Fatalf("%+v", k)
 		}
-		for _, wrong := range []TokenKey{{Alg: cose.AlgAESCCM16_64_128, Key: make([]byte, 16)}, {Alg: cose.AlgA128GCM, Key: unhex("6162630405060708090a0b0c0d0e0f10")}} {
+		for _, wrong := range []TokenKey{{Alg: cose.AlgAESCCM16_64_128, Key: secret.Hide(make([]byte, 16))}, {Alg: cose.AlgA128GCM, Key: secret.Hide(unhex("6162630405060708090a0b0c0d0e0f10"))}} {
 			_, err := c.OpenKey(wrong)
 			wantErr(t, err, ErrPoPKey)
 		}
@@ -79,7 +80,7 @@ func TestPoPKey(t *testing.T) {
 		for _, key := range []string{
 			"a5 01 01 03 26 04 81 07 20 06 21 " + x, "a3 01 01 20 06 21 " + x, "a1 01 01", "a2 01 04 20 50 000102030405060708090a0b0c0d0e0f",
 		} {
-			err := b.judged(b.token(func(c *Claims) { c.Cnf = &Confirmation{Key: unhex(key)} }))
+			err := b.judged(b.token(func(c *Claims) { c.Cnf = &Confirmation{Key: secret.Hide(unhex(key))} }))
 			wantCode(t, err, codes.BadRequest)
 			wantErr(t, err, ErrPoPKey)
 		}
@@ -91,7 +92,7 @@ func FuzzPoPKey(f *testing.F) {
 	f.Add(unhex("a4 01 04 03 05 04 81 09 20 50 000102030405060708090a0b0c0d0e0f"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		k, err := ParsePoPKey(in)
-		if err == nil && (k.Public == nil) == (k.Symmetric == nil) || err != nil && !errors.Is(err, ErrPoPKey) {
+		if err == nil && (k.Public == nil) == (k.Symmetric.IsZero()) || err != nil && !errors.Is(err, ErrPoPKey) {
 			t.Fatal(k, err)
 		}
 	})

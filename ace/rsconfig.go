@@ -143,7 +143,7 @@ func (as TrustedAS) Validate() error {
 	add(as.Issuer == "", "no issuer name")
 	p, ok := as.Key.Alg.AEAD()
 	add(as.Key.Alg != 0 && !ok, "algorithm %d is no AEAD algorithm", int64(as.Key.Alg))
-	add(ok && len(as.Key.Key) != p.KeySize, "the key does not fit its algorithm")
+	add(ok && as.Key.Key.Len() != p.KeySize, "the key does not fit its algorithm")
 	add(as.Verify.Alg != 0 && (!as.Verify.Alg.IsSignature() || as.Verify.Key == nil), "algorithm %d with no public key to verify with",
 		int64(as.Verify.Alg))
 	if as.Verify.Key != nil {

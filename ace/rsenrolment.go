@@ -53,7 +53,7 @@ func (t *TRLInfo) Validate() error {
 	return nil
 }
 
-// rsEnrolmentFile is the file. The secrets are plain here, for an instant.
+// rsEnrolmentFile is the file.
 type rsEnrolmentFile struct {
 	Version    int       `json:"version"`
 	Issuer     string    `json:"issuer"`
@@ -69,10 +69,10 @@ type rsEnrolmentFile struct {
 
 // fileKey is a key that opens or verifies tokens: key for a symmetric one, cose_key for a public one.
 type fileKey struct {
-	KID     string `json:"kid"`
-	Alg     int64  `json:"alg"`
-	Key     []byte `json:"key,omitempty"`
-	COSEKey string `json:"cose_key,omitempty"`
+	KID     string  `json:"kid"`
+	Alg     int64   `json:"alg"`
+	Key     written `json:"key,omitzero"`
+	COSEKey string  `json:"cose_key,omitempty"`
 }
 
 // Marshal returns the file, with the secrets in the clear: write it with mode 0600, show it to nobody.
@@ -84,7 +84,7 @@ func (e *RSEnrolment) Marshal() ([]byte, error) {
 	for _, as := range e.Trusted {
 		f.Lenient, f.Introspect, f.References = as.Lenient, as.Introspect, as.References
 		if as.Key.Alg != 0 {
-			f.Keys = append(f.Keys, fileKey{KID: hex.EncodeToString(as.Key.KID), Alg: int64(as.Key.Alg), Key: as.Key.Key})
+			f.Keys = append(f.Keys, fileKey{KID: hex.EncodeToString(as.Key.KID), Alg: int64(as.Key.Alg), Key: written{as.Key.Key}})
 		}
 		if as.Verify.Alg != 0 {
 			b, err := as.Verify.Key.MarshalCBOR()
@@ -95,7 +95,7 @@ func (e *RSEnrolment) Marshal() ([]byte, error) {
 		}
 	}
 	if e.AS.URI != "" {
-		f.AS = &fileAS{URI: e.AS.URI, ID: hex.EncodeToString(e.AS.ID), ASID: hex.EncodeToString(e.AS.ASID), Secret: e.AS.Secret, Salt: e.AS.Salt}
+		f.AS = e.AS.file()
 	}
 	return encodeFile(f)
 }
@@ -166,14 +166,14 @@ func (k fileKey) trusted() (as TrustedAS, err error) {
 		return as, err
 	}
 	if k.COSEKey == "" {
-		as.Key = TokenKey{KID: kid, Alg: cose.Algorithm(k.Alg), Key: k.Key}
+		as.Key = TokenKey{KID: kid, Alg: cose.Algorithm(k.Alg), Key: k.Key.Hidden}
 		return as, nil
 	}
 	b, err := hex.DecodeString(k.COSEKey)
 	if err != nil {
 		return as, err
 	}
-	if len(k.Key) > 0 {
+	if k.Key.Len() > 0 {
 		return as, errors.New("a symmetric and a public key in one")
 	}
 	pub, err := cose.ParsePublicKey(b)
@@ -187,7 +187,7 @@ func (f *fileAS) association() (EnrolmentAS, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return EnrolmentAS{}, fmt.Errorf("%w: identifiers: %w", ErrEnrolment, err)
 	}
-	return EnrolmentAS{URI: f.URI, ID: id, ASID: asID, Secret: f.Secret, Salt: f.Salt}, nil
+	return EnrolmentAS{URI: f.URI, ID: id, ASID: asID, Secret: f.Secret.Hidden, Salt: f.Salt.Hidden}, nil
 }
 
 // maxFileKeys bounds the keys of one issuer.

@@ -15,7 +15,7 @@ func exampleRSEnrolment() *RSEnrolment {
 		Issuer: "as", Audience: "gm1",
 		Trusted: []TrustedAS{{Issuer: "as", Key: exampleKey()}, {Issuer: "as", Verify: signer().Public()}},
 		AS: EnrolmentAS{
-			URI: "coap://192.0.2.1/token", ID: []byte{0, 1}, ASID: []byte{0}, Secret: secret.Bytes("0123456789abcdef"), Salt: secret.Bytes("saltsalt"),
+			URI: "coap://192.0.2.1/token", ID: []byte{0, 1}, ASID: []byte{0}, Secret: secret.Hide([]byte("0123456789abcdef")), Salt: secret.Hide([]byte("saltsalt")),
 		},
 		IntrospectPath: "/introspect",
 		TRL:            &TRLInfo{Path: "/revoke/trl", Hash: HashName, MaxN: 64, MaxDiffBatch: 16},
@@ -29,7 +29,7 @@ func TestRSEnrolment(t *testing.T) {
 		e := exampleRSEnrolment()
 		b := must(e.Marshal())
 		got := must(ParseRSEnrolment(b))
-		if !bytes.Equal(must(got.Marshal()), b) || *got.TRL != *e.TRL || len(got.Trusted) != 2 || !got.Trusted[0].Key.Key.Equal(exampleKey().Key) ||
+		if !bytes.Equal(must(got.Marshal()), b) || *got.TRL != *e.TRL || len(got.Trusted) != 2 || !got.Trusted[0].Key.Key.Equal(exampleKey().Key.Bytes()) ||
 			!got.Trusted[1].Verify.Key.Equal(signer().Key.Public()) {
 			t.Fatalf("%+v", got)
 		}
@@ -57,9 +57,9 @@ func TestRSEnrolment(t *testing.T) {
 		for name, change := range map[string]func(*RSEnrolment){
 			"audience": func(e *RSEnrolment) { e.Audience = "" }, "no key": func(e *RSEnrolment) { e.Trusted = nil },
 			"other issuer": func(e *RSEnrolment) { e.Trusted[0].Issuer = "x" }, "lenient with a list": func(e *RSEnrolment) { e.Trusted[0].Lenient = true },
-			"no association": func(e *RSEnrolment) { e.AS = EnrolmentAS{} }, "secret": func(e *RSEnrolment) { e.AS.Secret = e.AS.Secret[:1] },
+			"no association": func(e *RSEnrolment) { e.AS = EnrolmentAS{} }, "secret": func(e *RSEnrolment) { e.AS.Secret = secret.Hide([]byte{1}) },
 			"hash": func(e *RSEnrolment) { e.TRL.Hash = "md5" }, "path": func(e *RSEnrolment) { e.TRL.Path = "x" }, "batch": func(e *RSEnrolment) { e.TRL.MaxDiffBatch = 65 },
-			"introspection": func(e *RSEnrolment) { e.Trusted[0].Introspect, e.IntrospectPath = true, "" }, "key": func(e *RSEnrolment) { e.Trusted[0].Key.Key = nil },
+			"introspection": func(e *RSEnrolment) { e.Trusted[0].Introspect, e.IntrospectPath = true, "" }, "key": func(e *RSEnrolment) { e.Trusted[0].Key.Key = secret.Hidden{} },
 		} {
 			e := exampleRSEnrolment()
 			change(e)

@@ -21,7 +21,7 @@ var (
 type TokenKey struct {
 	KID []byte         // key identifier, a hint for the look-up
 	Alg cose.Algorithm // AEAD algorithm; 0: there is no such key
-	Key secret.Bytes
+	Key secret.Hidden
 }
 
 // SigningKey is the key by which an Authorization Server signs tokens for Resource Servers of any number.
@@ -60,7 +60,7 @@ func SealToken(k TokenKey, iv []byte, c *Claims) ([]byte, error) {
 }
 
 func seal(k TokenKey, iv, content []byte) ([]byte, error) {
-	sealed, err := cose.SealEncrypt0(k.Alg, k.Key, k.KID, iv, nil, content)
+	sealed, err := cose.SealEncrypt0(k.Alg, k.Key.Bytes(), k.KID, iv, nil, content)
 	if err != nil {
 		return nil, fmt.Errorf("seal token: %w", err)
 	}

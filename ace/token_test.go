@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // The token of the worked example: claims, key (RFC 8392, Appendix A.2.1), nonce and result, computed apart from this code.
@@ -24,7 +25,7 @@ const (
 )
 
 func exampleKey() TokenKey {
-	return TokenKey{KID: []byte("Symmetric128"), Alg: cose.AlgAESCCM16_64_128, Key: unhex("231f4c4d4d3051fdc2ec0a3851d5b383")}
+	return TokenKey{KID: []byte("Symmetric128"), Alg: cose.AlgAESCCM16_64_128, Key: secret.Hide(unhex("231f4c4d4d3051fdc2ec0a3851d5b383"))}
 }
 
 // trust makes records of keys, of one issuer.
@@ -72,7 +73,7 @@ func TestToken(t *testing.T) {
 		good := unhex(exampleToken)
 		body := good[3:]
 		with := func(prefix string, body []byte) []byte { return append(unhex(prefix), body...) }
-		unprotected := must(cose.SealEncrypt0(cose.AlgAESCCM16_64_128, exampleKey().Key, exampleKey().KID, unhex("000102030405060708090a0b0c"), nil, unhex(exampleClaims)))
+		unprotected := must(cose.SealEncrypt0(cose.AlgAESCCM16_64_128, exampleKey().Key.Bytes(), exampleKey().KID, unhex("000102030405060708090a0b0c"), nil, unhex(exampleClaims)))
 		at := bytes.LastIndexByte(unprotected[:40], 0xa0)
 		for name, in := range map[string][]byte{
 			"untagged":            body,
@@ -110,7 +111,7 @@ func TestToken(t *testing.T) {
 		t.Parallel()
 		other, same := exampleKey(), exampleKey()
 		other.KID = []byte("other")
-		same.Key = make([]byte, 16) // of equal identifier
+		same.Key = secret.Hide(make([]byte, 16)) // of equal identifier
 		list := trust(other, same, exampleKey())
 		if o, err := openToken(unhex(exampleToken), list); err != nil || o.as != &list[2] || !o.encrypted || o.signed {
 			t.Fatalf("%+v, %v", o, err)

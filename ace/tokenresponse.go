@@ -68,8 +68,8 @@ func ParseAccessInformation(b []byte) (*TokenResponse, error) {
 	p.Cnf, _ = wire.Field(r, paramCnf, parseConfirmation)
 	p.RSCnf, _ = wire.Field(r, paramRSCnf, parseConfirmation)
 	for _, c := range []*Confirmation{p.Cnf, p.RSCnf} {
-		if c != nil && c.Key != nil {
-			if _, err := ParsePoPKey(c.Key); err != nil {
+		if c != nil && !c.Key.IsZero() {
+			if _, err := ParsePoPKey(c.Key.Bytes()); err != nil {
 				r.Fail(fmt.Errorf("%w: %w", ErrMalformed, err))
 			}
 		}

@@ -115,10 +115,10 @@ func (s *ResourceServer) judge(c *rawClaims, issuer string) (*verified, error) {
 		return nil, refuse(RefusedCNonce, fmt.Errorf("%w: no fresh cnonce", ErrToken))
 	case c.Profile != 0 && c.Profile != ProfileCoAPOSCORE:
 		return nil, refuse(RefusedProfile, fmt.Errorf("%w: for profile %d", ErrToken, c.Profile))
-	case c.cnf == nil:
+	case c.cnf.IsZero():
 		return nil, refuse(RefusedConfirmation, fmt.Errorf("%w: no confirmation claim", ErrToken))
 	}
-	cnf, err := parseConfirmation(c.cnf)
+	cnf, err := parseConfirmation(c.cnf.Bytes())
 	if err == nil && cnf.OSC == nil && cnf.KID == nil {
 		err = usableKey(cnf)
 	}
@@ -133,8 +133,8 @@ func (s *ResourceServer) judge(c *rawClaims, issuer string) (*verified, error) {
 // usableKey says why a token bound to a key of another kind than input material cannot be used: the OSCORE profile, the only one
 // served, has no proof of possession with such a key.
 func usableKey(cnf *Confirmation) error {
-	if cnf.Key != nil {
-		if _, err := ParsePoPKey(cnf.Key); err != nil {
+	if !cnf.Key.IsZero() {
+		if _, err := ParsePoPKey(cnf.Key.Bytes()); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // judged posts one token and returns what becomes of it.
@@ -40,7 +41,7 @@ func TestVerifyToken(t *testing.T) {
 	t.Run("AC-082,AC-083 a token of an authorization server that is not trusted is answered 4.01", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
-		k := TokenKey{KID: []byte("other"), Alg: cose.AlgAESCCM16_64_128, Key: make([]byte, 16)}
+		k := TokenKey{KID: []byte("other"), Alg: cose.AlgAESCCM16_64_128, Key: secret.Hide(make([]byte, 16))}
 		wantCode(t, b.judged(must(SealToken(k, make([]byte, 13), &Claims{}))), codes.Unauthorized)
 	})
 	t.Run("AC-084 claims that cannot be read are answered 4.00", func(t *testing.T) {
@@ -48,7 +49,7 @@ func TestVerifyToken(t *testing.T) {
 		b := newBench(t, nil)
 		k := exampleKey()
 		for _, claims := range []string{"80", "a1 01 01", "a1 04 c1 01"} {
-			sealed := must(cose.SealEncrypt0(k.Alg, k.Key, k.KID, make([]byte, 13), nil, unhex(claims)))
+			sealed := must(cose.SealEncrypt0(k.Alg, k.Key.Bytes(), k.KID, make([]byte, 13), nil, unhex(claims)))
 			wantCode(t, b.judged(append([]byte(prefixEncrypted), sealed...)), codes.BadRequest)
 		}
 	})
@@ -64,7 +65,7 @@ func TestVerifyToken(t *testing.T) {
 	t.Run("AC-086 the key of one issuer does not serve another", func(t *testing.T) {
 		t.Parallel()
 		k := exampleKey()
-		k.KID, k.Key = []byte("second"), bytes.Repeat([]byte{7}, 16)
+		k.KID, k.Key = []byte("second"), secret.Hide(bytes.Repeat([]byte{7}, 16))
 		b := newBench(t, func(c *RSConfig) { c.Issuers = append(c.Issuers, TrustedAS{Issuer: "coap://second", Key: k}) })
 		token := func(iss string) []byte {
 			m := vectorMaterial()
@@ -133,7 +134,7 @@ func TestVerifyToken(t *testing.T) {
 		t.Parallel()
 		b := newBench(t, nil)
 		for _, change := range []func(*OSCOREInputMaterial){
-			func(m *OSCOREInputMaterial) { m.MasterSecret = nil },
+			func(m *OSCOREInputMaterial) { m.MasterSecret = secret.Hidden{} },
 			func(m *OSCOREInputMaterial) { m.ID = nil },
 			func(m *OSCOREInputMaterial) { m.AEAD = cose.AlgEdDSA },
 			func(m *OSCOREInputMaterial) { m.HKDF = cose.AlgES256 },

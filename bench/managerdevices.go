@@ -17,12 +17,13 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // serveDevices is the other process: it does what it is told, line by line, until
 // its input ends. It issues the tokens of its devices itself.
 func serveDevices(server netip.AddrPort, in io.Reader, out io.Writer) error {
-	p := &park{server: server, key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: make([]byte, 16)}}
+	p := &park{server: server, key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: secret.Hide(make([]byte, 16))}}
 	orders := make(chan order)
 	var readErr error
 	go func() {

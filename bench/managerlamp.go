@@ -17,6 +17,7 @@ import (
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/oscore"
 )
 
@@ -168,7 +169,7 @@ const tooManyRequests codes.Code = 4<<5 | 29
 
 // associate posts a token and shows the key once.
 func (l *lamp) associate(k ace.TokenKey, scope ace.Scope) error {
-	cnf := &ace.Confirmation{OSC: &ace.OSCOREInputMaterial{ID: []byte(l.name), MasterSecret: random(16)}}
+	cnf := &ace.Confirmation{OSC: &ace.OSCOREInputMaterial{ID: []byte(l.name), MasterSecret: secret.Hide(random(16))}}
 	token, err := ace.SealToken(k, random(13), &ace.Claims{
 		Issuer: "as", Subject: l.name, Audience: []string{benchAudience}, Expires: time.Now().Add(time.Hour), Scope: scope, Profile: ace.ProfileCoAPOSCORE, Cnf: cnf,
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/internal/manager"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 	"github.com/cohort-iot/cohort/keystore/boltstore"
 	"github.com/cohort-iot/cohort/oscore"
@@ -39,7 +40,7 @@ type managed struct {
 const benchAudience = "gm"
 
 func openManager(path string) (*managed, error) {
-	g := &managed{path: path, key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: make([]byte, 16)}}
+	g := &managed{path: path, key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: secret.Hide(make([]byte, 16))}}
 	return g, g.open()
 }
 

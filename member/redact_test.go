@@ -27,7 +27,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		cfg := member.Config{Enrolment: sw.enrol, Store: sw.store}
 		st := g.Status()
 		secrets := [][]byte{
-			k.Params.MasterSecret, sw.enrol.AS.Secret, sw.enrol.AS.Salt, k.Identity.PrivateKey.Secret(),
+			k.Params.MasterSecret, sw.enrol.AS.Secret.Bytes(), sw.enrol.AS.Salt.Bytes(), k.Identity.PrivateKey.Secret(),
 		}
 		for _, v := range []any{h, &h, sw.Device, g, k, *k, cfg, &cfg, st} {
 			var out strings.Builder

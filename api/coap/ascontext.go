@@ -69,7 +69,7 @@ func (as *remoteAS) derive(a *trust.Association, random io.Reader) error {
 	c := &asContext{}
 	c.Protector = endpoint.WithB2(b2, func(*oscore.Context) { c.established.Store(true) })
 	c.over, c.giveUp = context.WithCancel(context.Background())
-	as.context, as.secret = c, a.AS.Secret
+	as.context, as.secret = c, a.AS.Secret.Bytes()
 	return nil
 }
 

@@ -198,7 +198,7 @@ func TestASAlone(t *testing.T) {
 		p := a.peer(rs.AS)
 		resp := p.must(t, codes.Created, codes.POST, "/introspect", (&ace.IntrospectionRequest{Token: tok.AccessToken}).Marshal())
 		got, err := ace.ParseIntrospectionResponse(resp.Payload)
-		if err != nil || !got.Active || got.Claims.Subject != "switch" || !got.Claims.Cnf.OSC.MasterSecret.Equal(tok.Cnf.OSC.MasterSecret) || cfOf(t, resp) != ace.ContentFormatACE {
+		if err != nil || !got.Active || got.Claims.Subject != "switch" || !got.Claims.Cnf.OSC.MasterSecret.Equal(tok.Cnf.OSC.MasterSecret.Bytes()) || cfOf(t, resp) != ace.ContentFormatACE {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		none := p.must(t, codes.Created, codes.POST, "/introspect", (&ace.IntrospectionRequest{Token: []byte{1}}).Marshal())

@@ -48,7 +48,7 @@ func TestAuthServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file.Device != "switch" || file.Audience != "gm1" || file.GM != "coap://127.0.0.1:5683" || len(file.AS.Secret) < 16 {
+	if file.Device != "switch" || file.Audience != "gm1" || file.GM != "coap://127.0.0.1:5683" || file.AS.Secret.Len() < 16 {
 		t.Errorf("enrolment %+v", file)
 	}
 	if list, err := a.Devices(ctx); err != nil || len(list) != 1 || list[0].Name != "switch" {

@@ -85,7 +85,7 @@ func (a *app) openStore(e *ace.Enrolment) (*keystore.Store, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, cli.Fail(cli.ExitUsage, "name another with --state", "state directory: %w", err)
 	}
-	key, err := cose.HKDF(cose.AlgHMAC256, e.AS.Salt, e.AS.Secret, []byte("cohort member state"), keystore.DataKeySize)
+	key, err := cose.HKDF(cose.AlgHMAC256, e.AS.Salt.Bytes(), e.AS.Secret.Bytes(), []byte("cohort member state"), keystore.DataKeySize)
 	if err != nil {
 		return nil, err
 	}

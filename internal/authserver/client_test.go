@@ -15,7 +15,7 @@ func TestEnrol(t *testing.T) {
 	t.Run("AC-112 each device has a secret and identifiers of its own, and both sides match", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
-		if b.sw.AS.Secret.Equal(b.lamp.AS.Secret) || bytes.Equal(b.sw.AS.ID, b.lamp.AS.ID) || len(b.sw.AS.Secret) != 16 {
+		if b.sw.AS.Secret.Equal(b.lamp.AS.Secret.Bytes()) || bytes.Equal(b.sw.AS.ID, b.lamp.AS.ID) || b.sw.AS.Secret.Len() != 16 {
 			t.Fatal("shared")
 		}
 		a := must(b.PeerByID(b.sw.AS.ID))
@@ -32,7 +32,7 @@ func TestEnrol(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		b.restart(t)
-		if a := must(b.PeerByID(b.sw.AS.ID)); !a.Params.MasterSecret.Equal(b.sw.AS.Secret) {
+		if a := must(b.PeerByID(b.sw.AS.ID)); !a.Params.MasterSecret.Equal(b.sw.AS.Secret.Bytes()) {
 			t.Fatal("another secret")
 		}
 	})
@@ -59,7 +59,7 @@ func TestEnrol(t *testing.T) {
 		b := newBench(t)
 		x := b.Began(b.peer(b.sw))
 		e := must(b.Reenrol(t.Context(), "switch"))
-		if e.AS.Secret.Equal(b.sw.AS.Secret) || !bytes.Equal(e.AS.ID, b.sw.AS.ID) || len(must(b.Client("switch")).Grants) != 2 {
+		if e.AS.Secret.Equal(b.sw.AS.Secret.Bytes()) || !bytes.Equal(e.AS.ID, b.sw.AS.ID) || len(must(b.Client("switch")).Grants) != 2 {
 			t.Fatal("the same secret, or another client")
 		}
 		wantErr(t, b.Used(t.Context(), x), ErrSuperseded)
@@ -102,7 +102,7 @@ func TestEnrol(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range texts {
-			for _, key := range [][]byte{b.sw.AS.Secret, b.sw.AS.Salt, b.gm.Key.Key} {
+			for _, key := range [][]byte{b.sw.AS.Secret.Bytes(), b.sw.AS.Salt.Bytes(), b.gm.Key.Key.Bytes()} {
 				for _, form := range []string{"%x", "%X", "%v", "%s"} {
 					if text := strings.Trim(fmt.Sprintf(form, key), "[]"); strings.Contains(s, text) {
 						t.Fatalf("%q is in %q", text, s)

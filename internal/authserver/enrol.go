@@ -8,6 +8,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -93,7 +94,7 @@ func (s *Service) enrol(ctx context.Context, audience, event string, make func(*
 		if err != nil {
 			return err
 		}
-		c.Secret, c.Salt = random[:secretSize], random[secretSize:]
+		c.Secret, c.Salt = secret.Hide(random[:secretSize]), secret.Hide(random[secretSize:])
 		c.Enrolled, c.Revoked = s.now().Unix(), 0
 		e = &ace.Enrolment{
 			Device: c.Name, Audience: audience, GM: rs.URI, AS: s.association(c.peer(), c.Secret, c.Salt), TRL: s.listInfo(),
@@ -113,9 +114,9 @@ func (s *Service) enrol(ctx context.Context, audience, event string, make func(*
 }
 
 // association is a peer's side of its association with this server.
-func (s *Service) association(p Peer, secret, salt []byte) ace.EnrolmentAS {
+func (s *Service) association(p Peer, key, salt secret.Hidden) ace.EnrolmentAS {
 	return ace.EnrolmentAS{
-		URI: s.cfg.TokenURI, ID: p.id(), ASID: slices.Clone(serverID[:]), Secret: slices.Clone(secret), Salt: slices.Clone(salt),
+		URI: s.cfg.TokenURI, ID: p.id(), ASID: slices.Clone(serverID[:]), Secret: key.Clone(), Salt: salt.Clone(),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 // keyed enrols a device with a key of its own and both profiles.
@@ -27,7 +28,7 @@ func (b *bench) keyed(t *testing.T, name string, audiences ...string) (*ace.Enro
 
 func own(audience string, key []byte) *ace.TokenRequest {
 	q := room1(ace.RoleRequester)
-	q.Audience, q.ReqCnf = audience, &ace.Confirmation{Key: key}
+	q.Audience, q.ReqCnf = audience, &ace.Confirmation{Key: secret.Hide(key)}
 	return q
 }
 
@@ -68,7 +69,7 @@ func TestForms(t *testing.T) {
 			t.Fatalf("%x", resp.AccessToken)
 		}
 		c := must(ace.OpenIssued(resp.AccessToken, must(b.TrustedAS("rs1"))))
-		if len(c.Audience) != 1 || c.Audience[0] != "all" || !bytes.Equal(c.Cnf.Key, key) || c.Profile != ace.ProfileCoAPDTLS {
+		if len(c.Audience) != 1 || c.Audience[0] != "all" || !bytes.Equal(c.Cnf.Key.Bytes(), key) || c.Profile != ace.ProfileCoAPDTLS {
 			t.Fatalf("%+v", c)
 		}
 		b.refused(t, e, func() *ace.TokenRequest { q := own("all", key); q.ReqCnf = nil; return q }(), ace.InvalidRequest)
@@ -91,7 +92,7 @@ func TestForms(t *testing.T) {
 		must(b.RegisterRS(t.Context(), RSRequest{Audience: "rs1", URI: "coap://x", Profiles: []ace.Profile{ace.ProfileCoAPDTLS}, PublicKey: rsKey}))
 		e, key := b.keyed(t, "phone", "rs1")
 		resp := must(ace.ParseAccessInformation(b.issueFor(t, e, own("rs1", key)).Marshal()))
-		k := must(ace.ParsePoPKey(resp.RSCnf.Key))
+		k := must(ace.ParsePoPKey(resp.RSCnf.Key.Bytes()))
 		if !k.Public.Equal(rsKey) || resp.Cnf != nil || resp.Bearer {
 			t.Fatalf("%+v", resp)
 		}
@@ -170,7 +171,7 @@ func TestForms(t *testing.T) {
 		}
 		q := room1(ace.RoleResponder)
 		q.Audience = "gm2"
-		i := &issue{s: b.Service, request: q, random: make([]byte, 64)}
+		i := &issue{s: b.Service, request: q, random: secret.Hide(make([]byte, 64))}
 		if err := i.transact(t.Context(), b.peer(b.lamp), i.run); err != nil || i.token != nil {
 			t.Fatal(err)
 		}

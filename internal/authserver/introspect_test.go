@@ -37,7 +37,7 @@ func TestIntrospect(t *testing.T) {
 			r := ask(t, b, gm2, form)
 			c := must(ace.OpenToken(tok, e.Trusted[0].Key))
 			if !r.Active || r.ClientID != "switch" || r.Claims.Issuer != "as" || !r.Claims.Expires.Equal(c.Expires) || string(r.Claims.ID) != string(c.ID) ||
-				!r.Claims.Cnf.OSC.MasterSecret.Equal(c.Cnf.OSC.MasterSecret) || r.Claims.Audience[0] != "gm2" {
+				!r.Claims.Cnf.OSC.MasterSecret.Equal(c.Cnf.OSC.MasterSecret.Bytes()) || r.Claims.Audience[0] != "gm2" {
 				t.Fatalf("%+v", r)
 			}
 		}
@@ -108,11 +108,11 @@ func TestRemoteRS(t *testing.T) {
 		b := newBench(t)
 		e, gm2 := b.remote(t, "gm2")
 		a := must(b.PeerByID(e.AS.ID))
-		if a.Peer != gm2 || a.Name != "gm2" || !a.Params.MasterSecret.Equal(e.AS.Secret) || e.AS.Secret.Equal(e.Trusted[0].Key.Key) || a.Params.Validate() != nil {
+		if a.Peer != gm2 || a.Name != "gm2" || !a.Params.MasterSecret.Equal(e.AS.Secret.Bytes()) || e.AS.Secret.Equal(e.Trusted[0].Key.Key.Bytes()) || a.Params.Validate() != nil {
 			t.Fatalf("%+v", a)
 		}
 		for _, d := range []*ace.Enrolment{b.sw, b.lamp} {
-			if string(d.AS.ID) == string(e.AS.ID) || d.AS.Secret.Equal(e.AS.Secret) {
+			if string(d.AS.ID) == string(e.AS.ID) || d.AS.Secret.Equal(e.AS.Secret.Bytes()) {
 				t.Fatal("shared with a device")
 			}
 		}
@@ -138,7 +138,7 @@ func TestRemoteRS(t *testing.T) {
 		e, gm2 := b.remote(t, "gm2")
 		x := b.Began(gm2)
 		again := must(b.ReenrolRS(t.Context(), "gm2"))
-		if again.AS.Secret.Equal(e.AS.Secret) || string(again.AS.ID) != string(e.AS.ID) || !again.Trusted[0].Key.Key.Equal(e.Trusted[0].Key.Key) {
+		if again.AS.Secret.Equal(e.AS.Secret.Bytes()) || string(again.AS.ID) != string(e.AS.ID) || !again.Trusted[0].Key.Key.Equal(e.Trusted[0].Key.Key.Bytes()) {
 			t.Fatal("the same secret, or another one")
 		}
 		wantErr(t, b.Used(t.Context(), x), ErrSuperseded)

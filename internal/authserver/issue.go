@@ -42,7 +42,7 @@ func (s *Service) issue(ctx context.Context, p Peer, q *ace.TokenRequest) (*ace.
 	if err != nil {
 		return nil, err
 	}
-	i := &issue{s: s, request: q, random: random}
+	i := &issue{s: s, request: q, random: secret.Hide(random)}
 	if err := i.transact(ctx, p, i.run); err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func deny(n ace.ErrorCode, format string, args ...any) *ace.Error {
 type issue struct {
 	s       *Service
 	request *ace.TokenRequest
-	random  secret.Bytes
+	random  secret.Hidden
 
 	tx      *keystore.Tx
 	client  *clientRecord
@@ -111,9 +111,9 @@ type issue struct {
 
 // take takes the next n random bytes.
 func (i *issue) take(n int) []byte {
-	b := i.random[:n:n]
-	i.random = i.random[n:]
-	return b
+	b := i.random.Bytes()
+	i.random = secret.Hide(b[n:])
+	return b[:n:n]
 }
 
 // transact runs one step in a transaction, for a client that may ask at all. A refusal is an audit record.
@@ -186,8 +186,8 @@ func (i *issue) response() *ace.TokenResponse {
 	if i.cnf.OSC != nil {
 		resp.Cnf = i.cnf
 	}
-	if i.cnf.Key != nil && i.rs.PublicKey != nil && !i.rs.isGroup() {
-		resp.RSCnf = &ace.Confirmation{Key: i.rs.PublicKey}
+	if !i.cnf.Key.IsZero() && i.rs.PublicKey != nil && !i.rs.isGroup() {
+		resp.RSCnf = &ace.Confirmation{Key: secret.Hide(i.rs.PublicKey)}
 	}
 	if i.request.AskProfile {
 		resp.Profile = i.profile

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/internal/cborx"
+	"github.com/cohort-iot/cohort/internal/secret"
 )
 
 func TestIssue(t *testing.T) {
@@ -26,7 +27,7 @@ func TestIssue(t *testing.T) {
 			t.Fatalf("claims %+v", c)
 		}
 		in, out := c.Cnf.OSC, resp.Cnf.OSC
-		if len(in.MasterSecret) != 16 || len(in.Salt) != 8 || !in.MasterSecret.Equal(out.MasterSecret) || !in.Salt.Equal(out.Salt) || !bytes.Equal(in.ID, out.ID) {
+		if in.MasterSecret.Len() != 16 || in.Salt.Len() != 8 || !in.MasterSecret.Equal(out.MasterSecret.Bytes()) || !in.Salt.Equal(out.Salt.Bytes()) || !bytes.Equal(in.ID, out.ID) {
 			t.Fatalf("material %+v, %+v", in, out)
 		}
 		if resp.Scope != nil || resp.Profile != 0 {
@@ -64,7 +65,7 @@ func TestIssue(t *testing.T) {
 				e = b.lamp
 			}
 			resp, c := b.issue(t, e, room1(ace.RoleResponder))
-			ids[string(c.Cnf.OSC.ID)], secrets[string(c.Cnf.OSC.MasterSecret)], ctis[string(c.ID)] = true, true, true
+			ids[string(c.Cnf.OSC.ID)], secrets[string(c.Cnf.OSC.MasterSecret.Bytes())], ctis[string(c.ID)] = true, true, true
 			ivs[string(resp.AccessToken[15:28])] = true
 		}
 		if len(ids) != 20 || len(secrets) != 20 || len(ctis) != 20 || len(ivs) != 20 {
@@ -95,13 +96,13 @@ func TestIssue(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		resp, c := b.issue(t, b.sw, room1(ace.RoleRequester))
-		for _, inside := range [][]byte{c.Cnf.OSC.MasterSecret, c.Cnf.OSC.Salt, []byte("room1"), []byte("switch"), []byte("gm1"), c.ID} {
+		for _, inside := range [][]byte{c.Cnf.OSC.MasterSecret.Bytes(), c.Cnf.OSC.Salt.Bytes(), []byte("room1"), []byte("switch"), []byte("gm1"), c.ID} {
 			if bytes.Contains(resp.AccessToken, inside) {
 				t.Errorf("%q is in it", inside)
 			}
 		}
 		other := b.gm.Key
-		other.Key = make([]byte, len(other.Key))
+		other.Key = secret.Hide(make([]byte, other.Key.Len()))
 		if _, err := ace.OpenToken(resp.AccessToken, other); err == nil {
 			t.Fatal("another key opens it")
 		}
@@ -110,7 +111,7 @@ func TestIssue(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		resp, c := b.issue(t, b.sw, room1(ace.RoleRequester))
-		if len(c.Audience) != 1 || c.Cnf.OSC == nil || c.Cnf.KID != nil || c.Cnf.Key != nil {
+		if len(c.Audience) != 1 || c.Cnf.OSC == nil || c.Cnf.KID != nil || !c.Cnf.Key.IsZero() {
 			t.Fatalf("claims %+v", c)
 		}
 		var members map[int]cborx.RawMessage
@@ -153,7 +154,7 @@ func TestIssue(t *testing.T) {
 		}, nopStore{}))
 		q := &ace.AuthzInfoRequest{AccessToken: resp.AccessToken, Nonce1: []byte("12345678"), RecipientID: []byte{1}}
 		p := must(rs.PostToken(context.Background(), netip.Addr{}, q.Marshal()))
-		if p.Token.Client != "switch" || !p.Params.MasterSecret.Equal(resp.Cnf.OSC.MasterSecret) {
+		if p.Token.Client != "switch" || !p.Params.MasterSecret.Equal(resp.Cnf.OSC.MasterSecret.Bytes()) {
 			t.Fatalf("token %+v", p.Token)
 		}
 		if err := b.RevokeToken(context.Background(), p.Token.Hash, "test"); err != nil {
@@ -209,9 +210,9 @@ func TestRefusals(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		q := room1(ace.RoleResponder)
-		q.ReqCnf = &ace.Confirmation{Key: []byte{0xa1, 0x01, 0x01}}
+		q.ReqCnf = &ace.Confirmation{Key: secret.Hide([]byte{0xa1, 0x01, 0x01})}
 		b.refused(t, b.lamp, q, ace.UnsupportedPoPKey)
-		q.ReqCnf = &ace.Confirmation{Key: []byte{0xa2, 0x01, 0x04, 0x20, 0x41, 0x00}}
+		q.ReqCnf = &ace.Confirmation{Key: secret.Hide([]byte{0xa2, 0x01, 0x04, 0x20, 0x41, 0x00})}
 		b.refused(t, b.lamp, q, ace.UnsupportedPoPKey)
 		q.ReqCnf = &ace.Confirmation{OSC: &ace.OSCOREInputMaterial{}}
 		b.refused(t, b.lamp, q, ace.InvalidRequest)

@@ -27,7 +27,7 @@ func (i *issue) judge() error {
 	if err != nil {
 		return err
 	}
-	public := q.ReqCnf != nil && q.ReqCnf.Key != nil
+	public := q.ReqCnf != nil && !q.ReqCnf.Key.IsZero()
 	if rs.isGroup() && !public {
 		return deny(ace.InvalidRequest, "an audience of several needs a public key of the client's own")
 	}

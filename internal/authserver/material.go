@@ -6,6 +6,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -19,8 +20,8 @@ func (i *issue) bind() (material uint64, err error) {
 		material, i.cnf, err = i.oldMaterial(req.KID)
 	case req.OSC != nil:
 		return 0, deny(ace.InvalidRequest, "a client proposes no input material")
-	case req.Key != nil: // judged already
-		i.cnf = &ace.Confirmation{Key: bytes.Clone(req.Key)}
+	case !req.Key.IsZero(): // judged already
+		i.cnf = &ace.Confirmation{Key: req.Key.Clone()}
 	default:
 		return 0, deny(ace.UnsupportedPoPKey, "only keys made by this server, or public ones, are served")
 	}
@@ -29,7 +30,7 @@ func (i *issue) bind() (material uint64, err error) {
 
 // ownKey judges a key that the client proposes: a public one that the operator has vouched for (RFC 9201, Section 3.1).
 func (i *issue) ownKey() error {
-	k, err := ace.ParsePoPKey(i.request.ReqCnf.Key)
+	k, err := ace.ParsePoPKey(i.request.ReqCnf.Key.Bytes())
 	switch {
 	case err != nil:
 		return deny(ace.UnsupportedPoPKey, "%w", err)
@@ -63,7 +64,7 @@ func (i *issue) newMaterial() (uint64, *ace.Confirmation, error) {
 		return 0, nil, err
 	}
 	return n.Material, &ace.Confirmation{OSC: &ace.OSCOREInputMaterial{
-		ID: numberID(n.Material), MasterSecret: i.take(secretSize), Salt: i.take(saltSize),
+		ID: numberID(n.Material), MasterSecret: secret.Hide(i.take(secretSize)), Salt: secret.Hide(i.take(saltSize)),
 	}}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 	"github.com/cohort-iot/cohort/oscore"
 )
@@ -75,7 +76,7 @@ func (s *Service) PeerByID(id []byte) (*Association, error) {
 			return err
 		}
 		a.Name, a.Params = c.name, oscore.Params{
-			MasterSecret: c.secret, MasterSalt: c.salt, SenderID: slices.Clone(serverID[:]), RecipientID: p.id(),
+			MasterSecret: c.secret.Bytes(), MasterSalt: c.salt.Bytes(), SenderID: slices.Clone(serverID[:]), RecipientID: p.id(),
 		}
 		return nil
 	})
@@ -88,7 +89,7 @@ func (s *Service) PeerByID(id []byte) (*Association, error) {
 // peerRecord is what clients and resource servers have in common.
 type peerRecord struct {
 	name          string
-	secret, salt  []byte
+	secret, salt  secret.Hidden
 	administrator bool
 }
 
@@ -106,7 +107,7 @@ func loadPeer(r keystore.Reader, p Peer) (*peerRecord, error) {
 		return &peerRecord{name: c.Name, secret: c.Secret, salt: c.Salt, administrator: c.Administrator}, nil
 	case PeerRS:
 		rs, err := load[rsRecord](r, nameRS(p.Number))
-		if errors.Is(err, keystore.ErrNotFound) || (err == nil && rs.Secret == nil) {
+		if errors.Is(err, keystore.ErrNotFound) || (err == nil && rs.Secret.IsZero()) {
 			return nil, fmt.Errorf("resource server: %w", ErrNotFound)
 		}
 		if err != nil {

@@ -23,16 +23,16 @@ type counters struct {
 
 // clientRecord is a device.
 type clientRecord struct {
-	Schema   uint8        `cbor:"0,keyasint"`
-	Number   uint64       `cbor:"1,keyasint"`
-	Name     string       `cbor:"2,keyasint"`
-	Secret   secret.Bytes `cbor:"3,keyasint"`
-	Salt     secret.Bytes `cbor:"4,keyasint"`
-	Audience string       `cbor:"5,keyasint"` // for requests without one
-	Grants   []Grant      `cbor:"6,keyasint"`
-	Enrolled int64        `cbor:"7,keyasint"` // Unix seconds
-	Revoked  int64        `cbor:"8,keyasint"` // Unix seconds; 0: in use
-	Alarms   uint64       `cbor:"9,keyasint"`
+	Schema   uint8         `cbor:"0,keyasint"`
+	Number   uint64        `cbor:"1,keyasint"`
+	Name     string        `cbor:"2,keyasint"`
+	Secret   secret.Hidden `cbor:"3,keyasint"`
+	Salt     secret.Hidden `cbor:"4,keyasint"`
+	Audience string        `cbor:"5,keyasint"` // for requests without one
+	Grants   []Grant       `cbor:"6,keyasint"`
+	Enrolled int64         `cbor:"7,keyasint"` // Unix seconds
+	Revoked  int64         `cbor:"8,keyasint"` // Unix seconds; 0: in use
+	Alarms   uint64        `cbor:"9,keyasint"`
 	// Administrator may see the whole list of revoked tokens.
 	Administrator bool    `cbor:"10,keyasint,omitempty"`
 	Key           []byte  `cbor:"11,keyasint,omitempty"` // COSE_Key of its public key, which the operator vouches for
@@ -49,26 +49,26 @@ type rsRecord struct {
 	Keys     []tokenKey `cbor:"5,keyasint"` // oldest first
 	Extended bool       `cbor:"6,keyasint"` // scope claim in its extended form
 	// Of a resource server that is another process: the secret of the association, which is no token key.
-	Secret    secret.Bytes `cbor:"7,keyasint,omitempty"`
-	Salt      secret.Bytes `cbor:"8,keyasint,omitempty"`
-	Revoked   int64        `cbor:"9,keyasint,omitempty"` // Unix seconds; 0: in use
-	Alarms    uint64       `cbor:"10,keyasint,omitempty"`
-	Form      TokenForm    `cbor:"11,keyasint,omitempty"`
-	Exi       bool         `cbor:"12,keyasint,omitempty"` // tokens say how long they live from their arrival
-	Exis      uint64       `cbor:"13,keyasint,omitempty"` // such tokens issued
-	Profiles  []int64      `cbor:"14,keyasint,omitempty"` // none: the OSCORE profile
-	PublicKey []byte       `cbor:"15,keyasint,omitempty"` // COSE_Key, told to clients that bind a key of their own
-	Members   []uint64     `cbor:"16,keyasint,omitempty"` // of an audience of several: the resource servers
+	Secret    secret.Hidden `cbor:"7,keyasint,omitempty"`
+	Salt      secret.Hidden `cbor:"8,keyasint,omitempty"`
+	Revoked   int64         `cbor:"9,keyasint,omitempty"` // Unix seconds; 0: in use
+	Alarms    uint64        `cbor:"10,keyasint,omitempty"`
+	Form      TokenForm     `cbor:"11,keyasint,omitempty"`
+	Exi       bool          `cbor:"12,keyasint,omitempty"` // tokens say how long they live from their arrival
+	Exis      uint64        `cbor:"13,keyasint,omitempty"` // such tokens issued
+	Profiles  []int64       `cbor:"14,keyasint,omitempty"` // none: the OSCORE profile
+	PublicKey []byte        `cbor:"15,keyasint,omitempty"` // COSE_Key, told to clients that bind a key of their own
+	Members   []uint64      `cbor:"16,keyasint,omitempty"` // of an audience of several: the resource servers
 }
 
 // tokenKey is one key that seals tokens for a resource server.
 type tokenKey struct {
-	KID   []byte       `cbor:"1,keyasint"`
-	Alg   int64        `cbor:"2,keyasint"`
-	Key   secret.Bytes `cbor:"3,keyasint"`
-	Used  uint64       `cbor:"4,keyasint"`           // nonces drawn
-	From  int64        `cbor:"5,keyasint,omitempty"` // Unix seconds: seals from then on, opens at once
-	Until int64        `cbor:"6,keyasint,omitempty"` // Unix seconds: end of the last token it sealed, once another seals; 0: none
+	KID   []byte        `cbor:"1,keyasint"`
+	Alg   int64         `cbor:"2,keyasint"`
+	Key   secret.Hidden `cbor:"3,keyasint"`
+	Used  uint64        `cbor:"4,keyasint"`           // nonces drawn
+	From  int64         `cbor:"5,keyasint,omitempty"` // Unix seconds: seals from then on, opens at once
+	Until int64         `cbor:"6,keyasint,omitempty"` // Unix seconds: end of the last token it sealed, once another seals; 0: none
 }
 
 // signingRecord holds the keys that sign tokens.
@@ -79,12 +79,12 @@ type signingRecord struct {
 }
 
 type signingKey struct {
-	KID   []byte       `cbor:"1,keyasint"`
-	Curve int64        `cbor:"2,keyasint"`
-	Alg   int64        `cbor:"3,keyasint"`
-	Key   secret.Bytes `cbor:"4,keyasint"`
-	From  int64        `cbor:"5,keyasint,omitempty"`
-	Until int64        `cbor:"6,keyasint,omitempty"`
+	KID   []byte        `cbor:"1,keyasint"`
+	Curve int64         `cbor:"2,keyasint"`
+	Alg   int64         `cbor:"3,keyasint"`
+	Key   secret.Hidden `cbor:"4,keyasint"`
+	From  int64         `cbor:"5,keyasint,omitempty"`
+	Until int64         `cbor:"6,keyasint,omitempty"`
 }
 
 // policiesRecord holds all policies.

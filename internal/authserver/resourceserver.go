@@ -9,6 +9,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -95,7 +96,7 @@ func (s *Service) ReenrolRS(ctx context.Context, audience string) (*ace.RSEnrolm
 		if rs, err = s.rsNamed(tx, audience); err != nil {
 			return err
 		}
-		rs.Secret, rs.Salt, rs.Revoked = random[:secretSize], random[secretSize:], 0
+		rs.Secret, rs.Salt, rs.Revoked = secret.Hide(random[:secretSize]), secret.Hide(random[secretSize:]), 0
 		return errors.Join(put(tx, nameRS(rs.Number), rs), s.audit(ctx, tx, auditEvent{Event: "rs.reenrolled", Audience: audience}))
 	})
 	if err != nil {
@@ -159,7 +160,7 @@ func (s *Service) register(ctx context.Context, q RSRequest, remote bool) (*rsRe
 	return rs, s.addRS(ctx, rs, "rs.registered", func() {
 		rs.addKey(random[:tokenKeySize], 0)
 		if remote {
-			rs.Secret, rs.Salt = random[tokenKeySize:tokenKeySize+secretSize], random[tokenKeySize+secretSize:]
+			rs.Secret, rs.Salt = secret.Hide(random[tokenKeySize:tokenKeySize+secretSize]), secret.Hide(random[tokenKeySize+secretSize:])
 		}
 	})
 }
@@ -241,7 +242,7 @@ func (s *Service) ResourceServers() ([]RS, error) {
 			}
 			v := RS{
 				Audience: rs.Audience, URI: rs.URI, Lifetime: time.Duration(rs.Lifetime) * time.Second, Form: rs.Form, Exi: rs.Exi,
-				Profiles: profiles(rs.Profiles), Remote: rs.Secret != nil, Revoked: unix(rs.Revoked), Alarms: rs.Alarms, Keys: len(rs.opening(now)),
+				Profiles: profiles(rs.Profiles), Remote: !rs.Secret.IsZero(), Revoked: unix(rs.Revoked), Alarms: rs.Alarms, Keys: len(rs.opening(now)),
 			}
 			if k := rs.sealing(now); k != nil {
 				v.Tokens = k.Used

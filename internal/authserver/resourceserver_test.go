@@ -13,7 +13,7 @@ func TestRegisterRS(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		two := must(b.RegisterRS(t.Context(), RSRequest{Audience: "gm2", URI: "coap://127.0.0.2"}))
-		if two.Key.Key.Equal(b.gm.Key.Key) || string(two.Key.KID) == string(b.gm.Key.KID) || two.Issuer != "as" {
+		if two.Key.Key.Equal(b.gm.Key.Key.Bytes()) || string(two.Key.KID) == string(b.gm.Key.KID) || two.Issuer != "as" {
 			t.Fatal("shared")
 		}
 		if p, _ := two.Key.Alg.AEAD(); p.TagSize != 16 || p.KeySize != tokenKeySize || p.NonceSize != tokenNonceSize {
@@ -61,14 +61,14 @@ func TestRotateRSKey(t *testing.T) {
 		old, _ := b.issue(t, b.lamp, room1(ace.RoleResponder))
 		file := must(b.RotateRSKey(t.Context(), "gm1", 0))
 		list := must(b.TrustedAS("gm1"))
-		if len(list) != 2 || len(file.Trusted) != 1 || !file.Trusted[0].Key.Key.Equal(list[0].Key.Key) || !list[1].Key.Key.Equal(b.gm.Key.Key) {
+		if len(list) != 2 || len(file.Trusted) != 1 || !file.Trusted[0].Key.Key.Equal(list[0].Key.Key.Bytes()) || !list[1].Key.Key.Equal(b.gm.Key.Key.Bytes()) {
 			t.Fatalf("%d keys", len(list))
 		}
 		resp := must(b.Issue(t.Context(), b.peer(b.lamp), room1(ace.RoleResponder)))
 		must(ace.OpenToken(resp.AccessToken, list[0].Key))
 		must(ace.OpenToken(old.AccessToken, list[1].Key))
 		b.clock.Advance(time.Hour)
-		if list := must(b.TrustedAS("gm1")); len(list) != 1 || list[0].Key.Key.Equal(b.gm.Key.Key) {
+		if list := must(b.TrustedAS("gm1")); len(list) != 1 || list[0].Key.Key.Equal(b.gm.Key.Key.Bytes()) {
 			t.Fatalf("%d keys after the end", len(list))
 		}
 	})

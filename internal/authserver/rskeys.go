@@ -21,7 +21,7 @@ func (rs *rsRecord) addKey(key []byte, from int64) {
 		count = kid[len(kid)-1] + 1
 	}
 	kid := append(numberID(rs.Number), count)
-	rs.Keys = append(rs.Keys, tokenKey{KID: kid, Alg: int64(tokenAlg), Key: key, From: from})
+	rs.Keys = append(rs.Keys, tokenKey{KID: kid, Alg: int64(tokenAlg), Key: secret.Hide(key), From: from})
 }
 
 // sealing returns the key that seals at a time; nil if there is none.
@@ -46,7 +46,7 @@ func (rs *rsRecord) opening(now int64) []tokenKey {
 }
 
 // sealingKey returns the key that seals and draws its next nonce, with random bytes to fill it up.
-func (rs *rsRecord) sealingKey(now int64, random secret.Bytes) (k *tokenKey, nonce []byte, err error) {
+func (rs *rsRecord) sealingKey(now int64, random []byte) (k *tokenKey, nonce []byte, err error) {
 	if k = rs.sealing(now); k == nil {
 		return nil, nil, fmt.Errorf("%w: resource server %q has no token key that seals yet", ErrInvalid, rs.Audience)
 	}

@@ -32,13 +32,13 @@ func (s *Service) newSigningKey() (signingKey, error) {
 		return signingKey{}, fmt.Errorf("signing key: %w", err)
 	}
 	kid, err := s.random(signingKIDSize)
-	return signingKey{KID: kid, Curve: int64(signingCurve), Alg: int64(signingAlg), Key: secret.Bytes(k.Secret())}, err
+	return signingKey{KID: kid, Curve: int64(signingCurve), Alg: int64(signingAlg), Key: secret.Hide(k.Secret())}, err
 }
 
 const signingKIDSize = 4
 
 func (k *signingKey) private() (*cose.PrivateKey, error) {
-	return cose.NewPrivateKey(cose.Curve(k.Curve), k.Key)
+	return cose.NewPrivateKey(cose.Curve(k.Curve), k.Key.Bytes())
 }
 
 // sign returns the key as package ace has it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -127,7 +128,7 @@ func (as *asRecord) take(e *ace.RSEnrolment) error {
 	for _, t := range slices.Backward(e.Trusted) { // the newest comes first there
 		as.Lenient, as.Introspect, as.References = t.Lenient, t.Introspect, t.References
 		if t.Key.Alg != 0 {
-			as.addKey(keyRecord{KID: t.Key.KID, Alg: int64(t.Key.Alg), Key: t.Key.Key.Clone()})
+			as.addKey(keyRecord{KID: t.Key.KID, Alg: int64(t.Key.Alg), Key: t.Key.Key.Bytes().Clone()})
 		}
 		if t.Verify.Alg != 0 {
 			b, err := t.Verify.Key.MarshalCBOR()
@@ -141,7 +142,7 @@ func (as *asRecord) take(e *ace.RSEnrolment) error {
 		as.Keys = slices.Delete(as.Keys, 0, len(as.Keys)-maxKeys)
 	}
 	if e.AS.URI != "" {
-		as.URI, as.ID, as.ASID, as.Secret, as.Salt = e.AS.URI, e.AS.ID, e.AS.ASID, e.AS.Secret.Clone(), e.AS.Salt.Clone()
+		as.URI, as.ID, as.ASID, as.Secret, as.Salt = e.AS.URI, e.AS.ID, e.AS.ASID, e.AS.Secret.Bytes().Clone(), e.AS.Salt.Bytes().Clone()
 		as.IntroPath, as.ListPath, as.MaxN, as.Batch = e.IntrospectPath, "", 0, 0
 		if e.TRL != nil {
 			as.ListPath, as.MaxN, as.Batch = e.TRL.Path, e.TRL.MaxN, e.TRL.MaxDiffBatch
@@ -213,7 +214,7 @@ func (s *Service) Trusted() ([]ace.TrustedAS, error) {
 		for _, k := range slices.Backward(as.Keys) {
 			t := base
 			if k.Public == nil {
-				t.Key = ace.TokenKey{KID: k.KID, Alg: cose.Algorithm(k.Alg), Key: k.Key}
+				t.Key = ace.TokenKey{KID: k.KID, Alg: cose.Algorithm(k.Alg), Key: secret.Hide(k.Key)}
 			} else {
 				pub, err := cose.ParsePublicKey(k.Public)
 				if err != nil {
@@ -245,7 +246,7 @@ func (s *Service) Association(issuer string) (*Association, error) {
 		return nil, fmt.Errorf("association with authorization server %q: %w", issuer, ErrNotFound)
 	}
 	return &Association{
-		AS:             ace.EnrolmentAS{URI: as.URI, ID: as.ID, ASID: as.ASID, Secret: as.Secret, Salt: as.Salt},
+		AS:             ace.EnrolmentAS{URI: as.URI, ID: as.ID, ASID: as.ASID, Secret: secret.Hide(as.Secret), Salt: secret.Hide(as.Salt)},
 		IntrospectPath: as.IntroPath, ListPath: as.ListPath,
 	}, nil
 }

@@ -99,8 +99,8 @@ type bench struct {
 func enrolment(issuer string) *ace.RSEnrolment {
 	return &ace.RSEnrolment{
 		Issuer: issuer, Audience: "gm1",
-		Trusted:        []ace.TrustedAS{{Issuer: issuer, Key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: secret.Bytes("0123456789abcdef")}}},
-		AS:             ace.EnrolmentAS{URI: "coap://192.0.2.1:5683/token", ID: []byte{0, 1}, ASID: []byte{0}, Secret: secret.Bytes("fedcba9876543210"), Salt: secret.Bytes("salt")},
+		Trusted:        []ace.TrustedAS{{Issuer: issuer, Key: ace.TokenKey{KID: []byte{1}, Alg: cose.AlgAESCCM16_128_128, Key: secret.Hide([]byte("0123456789abcdef"))}}},
+		AS:             ace.EnrolmentAS{URI: "coap://192.0.2.1:5683/token", ID: []byte{0, 1}, ASID: []byte{0}, Secret: secret.Hide([]byte("fedcba9876543210")), Salt: secret.Hide([]byte("salt"))},
 		IntrospectPath: "/introspect", TRL: &ace.TRLInfo{Path: "/revoke/trl", Hash: ace.HashName, MaxN: 8, MaxDiffBatch: 4},
 	}
 }
@@ -154,7 +154,7 @@ func TestIssuers(t *testing.T) {
 		}
 		rotated := enrolment("as")
 		rotated.AS, rotated.TRL, rotated.IntrospectPath = ace.EnrolmentAS{}, nil, ""
-		rotated.Trusted[0].Key.KID, rotated.Trusted[0].Key.Key = []byte{2}, secret.Bytes("aaaaaaaaaaaaaaaa")
+		rotated.Trusted[0].Key.KID, rotated.Trusted[0].Key.Key = []byte{2}, secret.Hide([]byte("aaaaaaaaaaaaaaaa"))
 		signing := must(cose.NewPrivateKey(cose.CurveEd25519, make([]byte, 32))).Public()
 		rotated.Trusted = append(rotated.Trusted, ace.TrustedAS{Issuer: "as", Verify: ace.VerifyKey{KID: []byte{9}, Alg: cose.AlgEdDSA, Key: signing}})
 		for range 2 {
