@@ -15,7 +15,22 @@ type SignInfo struct {
 	CredentialFormat cose.CredentialFormat // cred_fmt
 }
 
-func appendSignInfo(dst []byte, e SignInfo) []byte {
+// MarshalSignInfo returns the value of the parameter sign_info; nil for an empty list, which is not sent.
+func MarshalSignInfo(list []SignInfo) []byte { return marshalAlgorithms(list) }
+
+// ParseSignInfo reads the value of the parameter sign_info, a non-empty array.
+func ParseSignInfo(item []byte) ([]SignInfo, error) { return parseInfo(item, parseAlgorithm[SignInfo]) }
+
+// marshalAlgorithms writes a list of entries that say how an algorithm is used: sign_info and ecdh_info.
+func marshalAlgorithms[E SignInfo | ECDHInfo](list []E) []byte {
+	if len(list) == 0 {
+		return nil
+	}
+	return wire.AppendArrayOf(nil, list, appendAlgorithm[E])
+}
+
+func appendAlgorithm[E SignInfo | ECDHInfo](dst []byte, entry E) []byte {
+	e := SignInfo(entry)
 	dst = appendNames(cborx.AppendArray(dst, 5), e.Groups)
 	dst = cborx.AppendInt(dst, int64(e.Algorithm))
 	dst = appendCapabilities(dst, e.Params.Algorithm())
@@ -23,37 +38,27 @@ func appendSignInfo(dst []byte, e SignInfo) []byte {
 	return cborx.AppendInt(dst, int64(e.CredentialFormat))
 }
 
-func parseSignInfo(item []byte) (e SignInfo, err error) {
+func parseAlgorithm[E SignInfo | ECDHInfo](item []byte) (entry E, err error) {
 	f, err := fields(item, 5)
 	if err != nil {
-		return e, err
+		return entry, err
 	}
+	var e SignInfo
 	if e.Groups, err = parseNames(f[0]); err != nil {
-		return e, err
+		return entry, err
 	}
 	alg, err := wire.Int(f[1])
 	if err != nil {
-		return e, err
+		return entry, err
 	}
 	e.Algorithm = cose.Algorithm(alg)
 	e.Params = make(Params, 2)
 	for i := range e.Params {
 		if e.Params[i], err = parseCapabilities(f[2+i]); err != nil {
-			return e, err
+			return entry, err
 		}
 	}
 	format, err := wire.Int(f[4])
 	e.CredentialFormat = cose.CredentialFormat(format)
-	return e, err
+	return E(e), err
 }
-
-// MarshalSignInfo returns the value of the parameter sign_info; nil for an empty list, which is not sent.
-func MarshalSignInfo(list []SignInfo) []byte {
-	if len(list) == 0 {
-		return nil
-	}
-	return wire.AppendArrayOf(nil, list, appendSignInfo)
-}
-
-// ParseSignInfo reads the value of the parameter sign_info, a non-empty array.
-func ParseSignInfo(item []byte) ([]SignInfo, error) { return parseInfo(item, parseSignInfo) }
