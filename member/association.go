@@ -225,6 +225,9 @@ func (d *Device) postToken(ctx context.Context, t *accessToken) (*association, e
 		return nil, err
 	}
 	a, err := d.exchangeNonces(ctx, t, n1, id1)
+	for busy := (*busyError)(nil); errors.As(err, &busy) && d.wait(ctx, busy.after) == nil; {
+		a, err = d.exchangeNonces(ctx, t, n1, id1)
+	}
 	if err == nil {
 		err = d.contexts.AddOSCORE(a.ctx, a, nil)
 	}
@@ -249,6 +252,8 @@ func (d *Device) exchangeNonces(ctx context.Context, t *accessToken, n1, id1 []b
 	}
 	switch {
 	case resp.Code == codes.Created:
+	case resp.Code == codes.TooManyRequests, resp.Code == codes.ServiceUnavailable:
+		return nil, &busyError{resp.Code, d.spread(2*maxAge(resp.Options), maxAge(resp.Options))}
 	case resp.Code < codes.InternalServerError:
 		return nil, fmt.Errorf("%w (%s)", errTokenRejected, coapmsg.CodeString(resp.Code))
 	default:

@@ -47,12 +47,15 @@ func (g *Group) catchUp(ctx context.Context) error {
 		if err := g.recover(ctx); err != nil {
 			return err
 		}
+	} else if g.hasLapsed() {
+		if err := g.prolong(ctx); err != nil {
+			return err
+		}
 	}
 	if err := g.fetchActive(ctx); err != nil {
 		return err
 	}
 	g.checked(newer)
-	g.unpark(newer)
 	return nil
 }
 
@@ -96,4 +99,38 @@ func (g *Group) setInactive(inactive bool) {
 	case was && !inactive:
 		g.event(EventActive)
 	}
+}
+
+func (g *Group) hasLapsed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lapsed
+}
+
+// prolong goes on with keys that are current and that the device took for
+// expired, if the Group Manager says so: the clock of the device was set while
+// it was off, or was wrong when it joined. The caller has the turn to change the
+// group.
+func (g *Group) prolong(ctx context.Context) error {
+	k, err := g.fetchMaterial(ctx)
+	if err != nil {
+		return err
+	}
+	rec, now := g.record(), g.d.now()
+	until := k.Expiry.Until(now, false)
+	if k.Version != rec.Epoch.Version || !contains(rec.Spent, markOf(k.Key)) || !until.After(now) {
+		return nil // newer ones will be there at the next check
+	}
+	rec.Epoch.Expires = until.Unix()
+	if err := g.saveRecord(ctx, rec); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.expires, g.lapsed, g.suspended = rec.expires(now), false, false
+	if l := g.live; l != nil {
+		l.group.Install(l.cx, 0, now) // ends the suspension
+	}
+	g.wake()
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/keystore"
 )
@@ -43,6 +44,9 @@ type Config struct {
 	PairwiseAnswers bool
 	// Rekeying is how the device hears of new keys. Default RekeyByControlURI.
 	Rekeying Rekeying
+	// Freshness is what becomes of requests that may not be fresh. Default
+	// grouposcore.TrustFirst. See [grouposcore.Freshness].
+	Freshness grouposcore.Freshness
 	// KeepOld is how long messages under the former keys are still accepted
 	// after a rekeying, from members that are not stale. Default 5 s; negative:
 	// not at all.
@@ -93,6 +97,7 @@ func (c *Config) Validate() error {
 	fault(c.Timeout < 0 || c.Leisure < 0 || c.ProbingRate < 0, "timeout, leisure and probing rate must not be negative")
 	fault(c.SequenceBlock == 1, "a sequence block of 1 would be written for every message")
 	fault(c.Rekeying > RekeyByBoth, "no such way of rekeying")
+	fault(c.Freshness > grouposcore.Refuse, "no such policy of freshness")
 	fault(c.HopLimit < 0 || c.HopLimit > 255, "hop limit must be 1 to 255")
 	return errors.Join(faults...)
 }

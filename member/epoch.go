@@ -77,6 +77,14 @@ func (g *Group) install(ctx context.Context, e newEpoch, stale [][]byte, edit fu
 // use switches to an epoch whose record is durable. An end of the membership
 // meanwhile goes first.
 func (g *Group) use(rec groupRecord, l *live, stale [][]byte) error {
+	if err := g.swap(rec, l, stale); err != nil {
+		return err
+	}
+	g.unpark()
+	return nil
+}
+
+func (g *Group) swap(rec groupRecord, l *live, stale [][]byte) error {
 	now := g.d.now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,6 +109,7 @@ func (g *Group) use(rec groupRecord, l *live, stale [][]byte) error {
 		g.oldUntil = now.Add(g.d.cfg.KeepOld)
 	}
 	g.rec, g.live, g.lapsed, g.suspended = &rec, l, false, false
+	g.expires = rec.expires(now)
 	g.wake()
 	return nil
 }

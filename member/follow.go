@@ -30,6 +30,26 @@ const (
 	RekeyByBoth
 )
 
+var rekeyingNames = [...]string{RekeyByControlURI: "control-uri", RekeyByObservation: "observe", RekeyByBoth: "both"}
+
+// String names the way.
+func (r Rekeying) String() string {
+	if int(r) < len(rekeyingNames) {
+		return rekeyingNames[r]
+	}
+	return "unknown"
+}
+
+// ParseRekeying reads what String writes.
+func ParseRekeying(s string) (Rekeying, error) {
+	for i, n := range rekeyingNames {
+		if n == s {
+			return Rekeying(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: rekeying is control-uri, observe or both, not %q", ErrConfig, s)
+}
+
 func (r Rekeying) posts() bool    { return r != RekeyByObservation }
 func (r Rekeying) observes() bool { return r != RekeyByControlURI }
 

@@ -31,6 +31,7 @@ type Group struct {
 	mu        sync.Mutex
 	rec       *groupRecord // replaced, never changed
 	live      *live        // nil before the first epoch, while stale, and at the end
+	expires   time.Time    // when the epoch expires, by the clock that nobody sets
 	oldUntil  time.Time    // when the former epoch is dropped; zero: there is none
 	lapsed    bool         // the epoch has expired: nothing is sent under it
 	suspended bool         // its Expiration Delta is over too: it is not used at all
@@ -132,7 +133,7 @@ func (g *Group) current() (*live, error) {
 		return nil, fmt.Errorf("%w: %s", ErrInactive, g.name)
 	case g.live == nil:
 		return nil, fmt.Errorf("%w: group %s", ErrStaleKey, g.name)
-	case g.d.now().Unix() >= g.rec.Epoch.Expires:
+	case !g.d.now().Before(g.expires):
 		g.wake()
 		return nil, fmt.Errorf("%w: group %s: expired", ErrStaleKey, g.name)
 	}

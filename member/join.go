@@ -127,7 +127,7 @@ func (g *Group) join(ctx context.Context) error {
 	}
 	err = g.install(ctx, newEpoch{
 		version: j.resp.Version, key: j.resp.Key, gmCred: j.resp.KDC.Credential,
-		expires: j.resp.Expiry.Until(g.d.now(), true), lost: !j.created,
+		expires: ends(j.resp.Expiry, g.d.now()), lost: !j.created,
 	}, nil, func(r *groupRecord) {
 		r.Node, r.Nonce, r.Curve, r.Next = j.node, j.nonce, j.curve, nil
 		r.Check, r.Delta = int64(policies.CheckInterval/time.Second), int64(policies.ExpirationDelta/time.Second)

@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/mux"
+
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/manager"
@@ -238,6 +242,43 @@ func TestRejoin(t *testing.T) {
 			l[0].join("hall", responder)
 			time.Sleep(time.Second)
 			sw.answers("hall", "lamp-1")
+		})
+	})
+}
+
+func TestBusyGroupManager(t *testing.T) {
+	busy := func(w *world, n int, seconds byte) {
+		w.instead = func(a asked, rw mux.ResponseWriter) bool {
+			if a.path != "/authz-info" || n == 0 {
+				return false
+			}
+			n--
+			_ = rw.SetResponse(codes.TooManyRequests, message.TextPlain, nil, message.Option{ID: message.MaxAge, Value: []byte{seconds}})
+			return true
+		}
+	}
+	t.Run("a device that is told to wait joins a little later, with the same token", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.newGroup("hall", nil)
+			busy(w, 2, 2)
+			start := time.Now()
+			w.device("lamp-1", responder).join("hall", responder)
+			if d := time.Since(start); d < 4*time.Second || d > 9*time.Second {
+				t.Errorf("joined after %v", d)
+			}
+			if n := len(w.requests(codes.POST, "/token")); n != 1 {
+				t.Errorf("%d token requests", n)
+			}
+		})
+	})
+	t.Run("one that would have to wait too long says so", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.newGroup("hall", nil)
+			busy(w, 1, 100)
+			_, err := w.device("lamp-1", responder).Join(t.Context(), member.JoinOptions{Group: "hall", Roles: responder})
+			if !errors.Is(err, member.ErrRefused) || errors.Is(err, member.ErrUnauthorised) {
+				t.Errorf("error %v", err)
+			}
 		})
 	})
 }

@@ -67,7 +67,7 @@ func (g *Group) makeLive(ctx context.Context, rec *groupRecord, renews *grouposc
 	if err != nil {
 		return nil, err
 	}
-	p.WindowsLost = lost
+	p.WindowsLost, p.Freshness = lost, g.d.cfg.Freshness
 	id, err := g.identity(ctx, rec)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (g *Group) recover(ctx context.Context) error {
 		return err
 	}
 	err = g.install(ctx, newEpoch{
-		version: k.Version, key: k.Key, gmCred: gmCred, expires: k.Expiry.Until(g.d.now(), true),
+		version: k.Version, key: k.Key, gmCred: gmCred, expires: ends(k.Expiry, g.d.now()),
 	}, stale, nil)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func (g *Group) take(ctx context.Context, m *groupcomm.RekeyMessage, edit func(*
 		return err
 	}
 	err = g.install(ctx, newEpoch{
-		version: m.Version, key: k, gmCred: gmCred, expires: m.Expiry.Until(g.d.now(), true),
+		version: m.Version, key: k, gmCred: gmCred, expires: ends(m.Expiry, g.d.now()),
 	}, m.StaleIDs, edit)
 	if err != nil {
 		return err

@@ -74,11 +74,11 @@ func (g *Group) expire() {
 		g.mu.Unlock()
 		return
 	}
-	lapsed := !g.lapsed && now.Unix() >= g.rec.Epoch.Expires
+	lapsed := !g.lapsed && !now.Before(g.expires)
 	if lapsed {
 		g.lapsed, g.todo.check = true, true
 	}
-	over := !g.suspended && !now.Before(g.rec.lastUse())
+	over := !g.suspended && !now.Before(g.lastUse())
 	if over {
 		g.suspended = true
 	}
@@ -98,9 +98,26 @@ func (g *Group) expire() {
 	}
 }
 
-// lastUse is when the epoch must not even decrypt any more.
-func (r *groupRecord) lastUse() time.Time {
-	return time.Unix(r.Epoch.Expires, 0).Add(time.Duration(r.Delta) * time.Second)
+// ends is when keying material that came at now expires: by exp if the device's
+// clock can be right about that, else by exi (RFC 9594, Section 4.3.1). A clock
+// that was never set is years behind, and would never see the end.
+func ends(e groupcomm.Expiry, now time.Time) time.Time {
+	relative, absolute := e.Until(now, false), e.Until(now, true)
+	if absolute.After(now) && absolute.Before(relative) {
+		return absolute
+	}
+	return relative
+}
+
+// expires is when the epoch of a record expires, in terms of now. The time is
+// stored by the wall clock; in memory it does not follow when that is set.
+func (r *groupRecord) expires(now time.Time) time.Time {
+	return now.Add(time.Unix(r.Epoch.Expires, 0).Sub(now))
+}
+
+// lastUse is when the epoch must not even decrypt any more. Group.mu is held.
+func (g *Group) lastUse() time.Time {
+	return g.expires.Add(time.Duration(g.rec.Delta) * time.Second)
 }
 
 // next returns how long until there is something to do, 0 if there is now.
@@ -134,10 +151,10 @@ func (g *Group) next(now time.Time) time.Duration {
 	}
 	// What needs no Group Manager does not wait for errands.
 	if g.live != nil && !g.lapsed {
-		soon(time.Unix(g.rec.Epoch.Expires, 0))
+		soon(g.expires)
 	}
 	if g.live != nil && !g.suspended {
-		soon(g.rec.lastUse())
+		soon(g.lastUse())
 	}
 	soon(g.oldUntil)
 	return max(at.Sub(now), 0)
