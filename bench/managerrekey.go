@@ -26,6 +26,7 @@ func (c *confirmations) Joined(string, bool)                   {}
 func (c *confirmations) Left(string, manager.Cause)            {}
 func (c *confirmations) Rekeyed(string, manager.Cause, uint64) {}
 func (c *confirmations) Refused(manager.Kind)                  {}
+func (c *confirmations) Proved(bool)                           {}
 
 // rekeyed is how a rekeying went, and how others were served meanwhile.
 type rekeyed struct {

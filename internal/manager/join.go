@@ -203,7 +203,7 @@ func (s *Service) checkProof(a *access, gm *identity, p *joinPlan, held []byte) 
 		return nil, refuse(KindProof, "possession of this key has not been proved before")
 	}
 	input := groupcomm.ClientPoP(q.Scope, p.challenge, q.Nonce)
-	return pub, a.head.Config.verifyEvidence(gm, pub, input, q.Evidence)
+	return pub, s.verifyEvidence(a.head.Config, gm, pub, input, q.Evidence)
 }
 
 // hasProved says whether the client is a member somewhere with a credential: it

@@ -59,6 +59,9 @@ type Meter interface {
 	Rekeyed(group string, cause Cause, version uint64)
 	Delivered(group string, stage Stage, took time.Duration)
 	Refused(kind Kind)
+	// Proved: a member's proof of possession was verified, which costs a signature's
+	// verification or a key agreement; ok says whether it holds.
+	Proved(ok bool)
 }
 
 type nopMeter struct{}
@@ -68,6 +71,7 @@ func (nopMeter) Left(string, Cause)                     {}
 func (nopMeter) Rekeyed(string, Cause, uint64)          {}
 func (nopMeter) Delivered(string, Stage, time.Duration) {}
 func (nopMeter) Refused(Kind)                           {}
+func (nopMeter) Proved(bool)                            {}
 
 // Caller is what the secure association of a request proves: who asks.
 type Caller struct {

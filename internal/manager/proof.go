@@ -28,13 +28,14 @@ func (c GroupConfig) eligible(raw []byte) (*cose.Credential, error) {
 
 // verifyEvidence checks a member's proof: a signature, or the MAC of a group
 // that uses only the pairwise mode.
-func (c GroupConfig) verifyEvidence(gm *identity, pub *cose.PublicKey, input, evidence []byte) error {
+func (s *Service) verifyEvidence(c GroupConfig, gm *identity, pub *cose.PublicKey, input, evidence []byte) error {
 	var err error
 	if c.Modes.Signing() {
 		err = groupcomm.VerifySignature(pub, c.Signature, input, evidence)
 	} else {
 		err = groupcomm.VerifyMAC(gm.private, pub, input, evidence)
 	}
+	s.meter.Proved(err == nil)
 	if err != nil {
 		return fault(KindProof, err, "the proof of possession does not verify")
 	}

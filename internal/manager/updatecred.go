@@ -52,7 +52,7 @@ func (s *Service) UpdateCredential(ctx context.Context, c Caller, group, node st
 		return refuse(KindProof, "an update needs a proof of possession")
 	}
 	input := groupcomm.ClientPoP(a.member.Scope, a.token.Challenge, q.Nonce)
-	if err := a.head.Config.verifyEvidence(gm, cred.PublicKey(), input, q.Evidence); err != nil {
+	if err := s.verifyEvidence(a.head.Config, gm, cred.PublicKey(), input, q.Evidence); err != nil {
 		return err
 	}
 	checked := a
