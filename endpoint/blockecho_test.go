@@ -72,10 +72,10 @@ func TestBlockwiseOptions(t *testing.T) {
 	t.Run("RFC 9175, 2.3: and with the requests for further blocks of a response", func(t *testing.T) {
 		ask(t, endpoint.Request{Code: codes.GET}, func(t *testing.T, next func() message.Message, answer func(message.Message, codes.Code, []byte, ...message.Option)) {
 			answer(next(), codes.Unauthorized, nil, echo("first"))
-			for i, c := range []struct{ want, give string }{{"first", ""}, {"first", "second"}, {"second", ""}} {
+			for i, c := range []struct{ want, give string }{{"first", ""}, {"first", "second"}, {"second", ""}, {"second", ""}} {
 				m := next()
 				wantEcho(t, m, c.want)
-				opts := []message.Option{blockOption(message.Block2, uint32(i), i < 2, 6)}
+				opts := []message.Option{blockOption(message.Block2, uint32(i), i < 3, 6)}
 				if c.give != "" {
 					opts = append(opts, echo(c.give))
 				}
