@@ -1,7 +1,8 @@
 package endpoint
 
 import (
-	"sync/atomic"
+	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -10,8 +11,37 @@ import (
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
-// leisure counts the answers to group requests that wait for their time.
-type leisure struct{ n atomic.Int64 }
+// leisure counts the answers to group requests that wait for their time, in all
+// and to each address.
+type leisure struct {
+	mu sync.Mutex
+	n  int
+	to map[netip.Addr]int
+}
+
+// enter takes a place, if there is one: a quarter of them for one address.
+func (l *leisure) enter(to netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n >= defaultPendingLeisure || l.to[to] >= defaultPendingLeisure/4 {
+		return false
+	}
+	if l.to == nil {
+		l.to = make(map[netip.Addr]int)
+	}
+	l.n++
+	l.to[to]++
+	return true
+}
+
+func (l *leisure) leave(to netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n--
+	if l.to[to]--; l.to[to] == 0 {
+		delete(l.to, to)
+	}
+}
 
 // answer protects a response once, and sends it: in the acknowledgement if
 // there is still time, else as a message of its own; a response to a NON
@@ -159,7 +189,7 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 	case f.multicast():
 		e.sendLeisurely(sock, data, f)
 	case separate:
-		e.transmit.start(&transmission{key: key, data: data, sock: sock, from: from, done: func(o outcome) {
+		e.transmit.start(&transmission{key: key, data: data, sock: sock, from: from, strange: how != keep, done: func(o outcome) {
 			if o == exhausted {
 				e.drop(DropUnacknowledged)
 			}
@@ -172,14 +202,14 @@ func (e *Endpoint) sendResponse(f *inflight, resp message.Message, how kept) {
 // sendLeisurely sends at a random time within the leisure (RFC 7252,
 // Section 8.2).
 func (e *Endpoint) sendLeisurely(s *socket, data []byte, f *inflight) {
-	if e.leisure.n.Add(1) > defaultPendingLeisure {
-		e.leisure.n.Add(-1)
+	to := f.d.from.Addr()
+	if !e.leisure.enter(to) {
 		e.drop(DropLeisure)
 		return
 	}
 	d := time.Duration(e.jitter() * float64(e.cfg.Leisure))
 	e.cfg.Clock.AfterFunc(d, func() {
-		e.leisure.n.Add(-1)
+		e.leisure.leave(to)
 		if e.ctx.Err() == nil {
 			e.send(s, data, f.d.from, e.answerAddr(f.d))
 		}

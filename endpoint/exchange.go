@@ -42,6 +42,10 @@ type exchange struct {
 	timer  clock.Timer // that ends with the exchange
 
 	free sync.Once // of the NSTART slot
+
+	// Of a group request that is no observation: how many responses came from an
+	// address, guarded by the token table.
+	sources map[netip.Addr]int
 }
 
 // hooks are told of an exchange by other goroutines.
@@ -114,6 +118,22 @@ func (t *tokenTable) find(token []byte, from remote) *exchange {
 	return x
 }
 
+// admit counts a response to a group request, so that one member of the group
+// cannot fill the queue for all.
+func (t *tokenTable) admit(x *exchange, from netip.Addr) bool {
+	if x.sources == nil {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := x.sources[from]
+	if n >= responsesPerSource || n == 0 && len(x.sources) >= maxSources {
+		return false
+	}
+	x.sources[from] = n + 1
+	return true
+}
+
 // receiveResponse takes a datagram with a response code. Decryption is left to
 // the goroutine that waits for the response.
 func (e *Endpoint) receiveResponse(d datagram, h header) {
@@ -140,6 +160,10 @@ func (e *Endpoint) receiveResponse(d datagram, h header) {
 		if h.typ == message.Confirmable || h.typ == message.NonConfirmable && isNotification(d.data) {
 			e.sendEmpty(d, message.Reset, h.mid)
 		}
+		return
+	}
+	if !e.tokens.admit(x, d.from.Addr()) {
+		e.drop(DropResponseQueue)
 		return
 	}
 	select {
@@ -176,6 +200,9 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 		x.ch, x.token, x.reuse = token.ch, token.token, true
 	case multi:
 		x.ch = make(chan arrival, e.cfg.ResponseQueue)
+		if !coapmsg.Has(m.Options, message.Observe) {
+			x.sources = make(map[netip.Addr]int)
+		}
 	case coapmsg.Has(m.Options, message.Observe):
 		x.ch = make(chan arrival, observeQueue)
 	default:

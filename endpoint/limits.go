@@ -64,8 +64,8 @@ const (
 	// protectionOverhead is what header, token and OSCORE add to a request, in
 	// bytes, about.
 	protectionOverhead = 32
-	// maxSeparate is how many separate responses are retransmitted at once;
-	// more are sent only once.
+	// maxSeparate is how many separate responses are retransmitted at once, half of
+	// them to who did not verify; more are sent only once.
 	maxSeparate = 4096
 	// maxReliefs is how many further sockets may be open for requests to peers
 	// that are asked more often than a socket has Message IDs for.
@@ -79,6 +79,10 @@ const (
 	// maxSuspended is how many requests that verified wait for a copy of
 	// themselves, since what comes before them failed.
 	maxSuspended = 256
+	// maxStray is how many Resets that belong to nothing may come from an address
+	// while something is outstanding there: what a device that lost its memory
+	// may send, and far below the number of Message IDs.
+	maxStray = 32
 	// recentResponses is how many received responses are remembered, so that
 	// copies are acknowledged again and not delivered again.
 	recentResponses = 4096
@@ -88,6 +92,13 @@ const (
 	defaultParkTime = 5 * time.Second
 	// parkedPerSender keeps one unknown Sender ID from using all of it.
 	parkedPerSender = 8
+	// parkedShare is the part of it that one source may use: one in parkedShare.
+	parkedShare = 4
+	// responsesPerSource is how many responses to a group request one address may
+	// give, a few times what an honest one does.
+	responsesPerSource = 16
+	// maxSources is how many addresses may give any.
+	maxSources = 1 << 16
 
 	// defaultBlockSize is the payload of one block, in bytes: the largest, which
 	// RFC 7252, Section 4.6, suggests for a message.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"net/netip"
 	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -17,6 +18,7 @@ type parking struct {
 
 	mu      sync.Mutex
 	senders map[sender][]*parkedMessage
+	sources map[netip.Addr]int
 	n       int
 	stopped bool
 }
@@ -24,13 +26,14 @@ type parking struct {
 type sender struct{ gid, id string }
 
 type parkedMessage struct {
+	from  netip.Addr
 	again func() // run it through the layers again
 	drop  func()
 	timer clock.Timer
 }
 
 func newParking(e *Endpoint) *parking {
-	return &parking{e: e, resume: make(chan func(), e.cfg.Parked), senders: make(map[sender][]*parkedMessage)}
+	return &parking{e: e, resume: make(chan func(), e.cfg.Parked), senders: make(map[sender][]*parkedMessage), sources: make(map[netip.Addr]int)}
 }
 
 // CredentialReady has the messages verified again that wait for the credential
@@ -41,6 +44,7 @@ func (e *Endpoint) CredentialReady(gid, senderID []byte) { e.parked.ready(gid, s
 // request parks a request; false if there is no room.
 func (p *parking) request(f *inflight, m message.Message, missing *MissingCredential) bool {
 	return p.add(missing, &parkedMessage{
+		from: f.d.from.Addr(),
 		again: func() {
 			select {
 			case p.resume <- func() { p.e.process(f, m) }:
@@ -56,6 +60,7 @@ func (p *parking) request(f *inflight, m message.Message, missing *MissingCreden
 // response parks a response.
 func (p *parking) response(x *exchange, a arrival, missing *MissingCredential) bool {
 	return p.add(missing, &parkedMessage{
+		from: a.from.Addr(),
 		again: func() {
 			select {
 			case x.ch <- a:
@@ -71,11 +76,13 @@ func (p *parking) add(missing *MissingCredential, m *parkedMessage) bool {
 	key := sender{string(missing.Gid), string(missing.SenderID)}
 	p.mu.Lock()
 	waiting := p.senders[key]
-	if p.stopped || p.e.cfg.CredentialWanted == nil || p.n >= p.e.cfg.Parked || len(waiting) >= parkedPerSender {
+	if p.stopped || p.e.cfg.CredentialWanted == nil || p.n >= p.e.cfg.Parked || len(waiting) >= parkedPerSender ||
+		p.sources[m.from] >= max(1, p.e.cfg.Parked/parkedShare) {
 		p.mu.Unlock()
 		return false
 	}
 	p.n++
+	p.sources[m.from]++
 	p.senders[key] = append(waiting, m)
 	m.timer = p.e.cfg.Clock.AfterFunc(p.e.cfg.ParkTime, func() { p.expire(key, m) })
 	p.mu.Unlock()
@@ -91,11 +98,21 @@ func (p *parking) ready(gid, id []byte) {
 	p.mu.Lock()
 	waiting := p.senders[key]
 	delete(p.senders, key)
-	p.n -= len(waiting)
+	for _, m := range waiting {
+		p.freed(m)
+	}
 	p.mu.Unlock()
 	for _, m := range waiting {
 		m.timer.Stop()
 		m.again()
+	}
+}
+
+// freed notes that a message waits no longer. p.mu is held.
+func (p *parking) freed(m *parkedMessage) {
+	p.n--
+	if p.sources[m.from]--; p.sources[m.from] == 0 {
+		delete(p.sources, m.from)
 	}
 }
 
@@ -107,7 +124,7 @@ func (p *parking) expire(key sender, m *parkedMessage) {
 		if w == m {
 			found = true
 			waiting = append(waiting[:i:i], waiting[i+1:]...)
-			p.n--
+			p.freed(m)
 			break
 		}
 	}
@@ -134,4 +151,5 @@ func (p *parking) stop() {
 		delete(p.senders, key)
 	}
 	p.n = 0
+	clear(p.sources)
 }

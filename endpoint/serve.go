@@ -166,6 +166,10 @@ func (e *Endpoint) process(f *inflight, m message.Message) {
 		e.refuse(f, DropCriticalOption, codes.BadOption, "")
 		return
 	}
+	if hops, ok := coapmsg.Get(m.Options, coapmsg.HopLimit); ok && (len(hops) != 1 || hops[0] == 0) {
+		e.refuse(f, DropMalformed, codes.BadRequest, "Hop-Limit") // RFC 8768, Section 3
+		return
+	}
 	if n == 0 {
 		e.servePlain(f, m)
 		return

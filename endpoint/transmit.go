@@ -28,8 +28,14 @@ type transmissions struct {
 	began   time.Time
 	mu      sync.Mutex
 	pending map[transmissionKey]*transmission
+	peers   map[remote]*awaited // who has any
+	free    [2]int              // pending ones that are not bounded: of strangers, and all
 	stopped bool
 }
+
+// awaited counts what is pending of one remote, and Resets from there that fit
+// nothing of it.
+type awaited struct{ pending, stray int }
 
 type transmissionKey struct {
 	sock *socket
@@ -43,6 +49,7 @@ type transmission struct {
 	sock    *socket
 	from    netip.Addr
 	bounded bool          // by a table of its own: requests, notifications
+	strange bool          // for who did not verify
 	timeout time.Duration // of the next retransmission; 0: to be chosen
 	retries int
 	renew   func(retries int, timeout time.Duration) bool // see expire; may be nil
@@ -51,7 +58,7 @@ type transmission struct {
 }
 
 func newTransmissions(e *Endpoint) *transmissions {
-	return &transmissions{e: e, seed: maphash.MakeSeed(), began: e.cfg.Clock.Now(), pending: make(map[transmissionKey]*transmission)}
+	return &transmissions{e: e, seed: maphash.MakeSeed(), began: e.cfg.Clock.Now(), pending: make(map[transmissionKey]*transmission), peers: make(map[remote]*awaited)}
 }
 
 // number gives a message to a peer or group its Message ID, for its lifetime; or
@@ -103,10 +110,11 @@ func (t *transmissions) start(x *transmission, confirmable bool) {
 		t.mu.Unlock()
 		return
 	}
-	if !x.bounded && len(t.pending) >= maxSeparate {
+	if !x.bounded && (t.free[1] >= maxSeparate || x.strange && t.free[0] >= maxSeparate/2) {
 		confirmable = false
 	} else {
-		t.pending[x.key] = x
+		t.take(x.key) // none, but for a peer that uses its Message IDs again at once
+		t.put(x)
 	}
 	if confirmable {
 		if x.timeout == 0 {
@@ -127,7 +135,7 @@ func (t *transmissions) expire(x *transmission) {
 		return
 	}
 	if x.retries >= t.e.cfg.MaxRetransmit {
-		delete(t.pending, x.key)
+		t.take(x.key)
 		t.mu.Unlock()
 		x.done(exhausted)
 		return
@@ -152,10 +160,22 @@ func (t *transmissions) expire(x *transmission) {
 }
 
 // settle ends the transmission that an ACK or a Reset belongs to. It reports
-// whether there was one.
+// whether there was one. Resets from an address are looked at no more when too
+// many of them belonged to nothing: somebody who can write that address but does
+// not see what is sent there is trying Message IDs, to end what its owner has
+// begun.
 func (t *transmissions) settle(d *datagram, mid uint16, reset bool) bool {
+	from := d.remote()
 	t.mu.Lock()
-	x := t.take(transmissionKey{d.sock, d.remote(), mid})
+	peer := t.peers[from]
+	if peer == nil || reset && peer.stray >= maxStray && from.conn == nil {
+		t.mu.Unlock()
+		return false
+	}
+	x := t.take(transmissionKey{d.sock, from, mid})
+	if x == nil && reset {
+		peer.stray++
+	}
 	t.mu.Unlock()
 	if x == nil {
 		return false
@@ -175,15 +195,42 @@ func (t *transmissions) cancel(key transmissionKey) {
 	t.mu.Unlock()
 }
 
+func (t *transmissions) put(x *transmission) {
+	t.pending[x.key] = x
+	t.count(x, 1)
+	peer := t.peers[x.key.to]
+	if peer == nil {
+		peer = &awaited{}
+		t.peers[x.key.to] = peer
+	}
+	peer.pending++
+}
+
 func (t *transmissions) take(key transmissionKey) *transmission {
 	x := t.pending[key]
 	if x != nil {
 		delete(t.pending, key)
+		t.count(x, -1)
+		if peer := t.peers[key.to]; peer.pending == 1 {
+			delete(t.peers, key.to)
+		} else {
+			peer.pending--
+		}
 		if x.timer != nil {
 			x.timer.Stop()
 		}
 	}
 	return x
+}
+
+func (t *transmissions) count(x *transmission, by int) {
+	if x.bounded {
+		return
+	}
+	t.free[1] += by
+	if x.strange {
+		t.free[0] += by
+	}
 }
 
 // stop ends all.
