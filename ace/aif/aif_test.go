@@ -218,3 +218,21 @@ func FuzzParseREST(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add(unhex(vector))
+	f.Add(unhex("82 82 f5 03 82 62 6731 02"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		list, err := Parse(in)
+		if err != nil {
+			if !errors.Is(err, ErrAIF) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := Parse(Marshal(list))
+		if err != nil || !slices.EqualFunc(list, again, func(a, b Pair) bool { return string(a.Toid) == string(b.Toid) && string(a.Tperm) == string(b.Tperm) }) {
+			t.Fatal(list, again, err)
+		}
+	})
+}

@@ -1,8 +1,11 @@
 package groupcomm
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/cohort-iot/cohort/cose"
 )
 
 func TestScalars(t *testing.T) {
@@ -110,4 +113,34 @@ func FuzzParseStaleSIDs(f *testing.F) {
 
 func FuzzParsePoliciesResponse(f *testing.F) {
 	fuzzObject(f, ParsePoliciesResponse, PoliciesResponse.Marshal, unhex("a1 10 a2 01 183c 02 05"), unhex("40"))
+}
+
+func FuzzParsePolicies(f *testing.F) {
+	fuzzObject(f, ParsePolicies, Policies.Marshal, DefaultPolicies().Marshal(), unhex("a0"))
+}
+
+func FuzzParseParams(f *testing.F) {
+	fuzzObject(f, ParseParams, Params.Marshal, SignParams(cose.CurveEd25519).Marshal(), ECDHParams(cose.CurveP256).Marshal())
+}
+
+func FuzzParseScalars(f *testing.F) {
+	for _, s := range [][]byte{MarshalNum(3), MarshalActive(true), nil} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if n, err := ParseNum(in); err == nil {
+			if again, err := ParseNum(MarshalNum(n)); err != nil || again != n {
+				t.Fatal(n, again, err)
+			}
+		} else if !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
+		}
+		if v, err := ParseActive(in); err == nil {
+			if again, err := ParseActive(MarshalActive(v)); err != nil || again != v {
+				t.Fatal(v, again, err)
+			}
+		} else if !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
+		}
+	})
 }
