@@ -58,7 +58,11 @@ func TestPendingSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.OpenRequest(m, opt, netip.MustParseAddrPort("127.0.0.1:5683"), false); err != nil {
+	o, err := s.OpenRequest(m, opt, netip.MustParseAddrPort("127.0.0.1:5683"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.First(); err != nil { // the endpoint calls it before it serves the request
 		t.Fatal(err)
 	}
 	if s.get(7) != ses || len(s.pending) != 0 {
