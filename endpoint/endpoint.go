@@ -10,8 +10,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-
-	"github.com/plgd-dev/go-coap/v3/message/pool"
 )
 
 // Endpoint is a CoAP endpoint: client and server on the same sockets. It is
@@ -53,8 +51,8 @@ type Endpoint struct {
 	transfers *transfers
 	observers *observers
 	addresses *addresses
-	requests  *pool.Pool // messages that handlers get
-	messages  *pool.Pool // messages that handlers fill
+	requests  messagePool // messages that handlers get
+	messages  messagePool // messages that handlers fill
 
 	rngMu sync.Mutex
 	rng   *rand.Rand // jitter only; tokens come from cfg.Rand
@@ -86,18 +84,16 @@ func prepare(cfg Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("randomness: %w", err)
 	}
 	e := &Endpoint{
-		cfg:      cfg,
-		groups:   make(map[MulticastGroup]*socket),
-		secure:   newIntake(cfg.Queue, cfg.Workers, cfg.PerPeer, cfg.Workers),
-		plain:    newPlainIntake(&cfg),
-		dedup:    newDedup(cfg.DedupEntries, cfg.DedupBytes, cfg.exchangeLifetime(), cfg.nonLifetime()),
-		tokens:   newTokenTable(cfg.Exchanges),
-		recent:   newRecentSet(recentResponses),
-		nstart:   newGate(cfg.NSTART),
-		prober:   newProber(cfg.ProbingRate, cfg.exchangeLifetime()),
-		requests: pool.New(uint32(cfg.Workers), 4096),
-		messages: pool.New(uint32(cfg.Workers), 4096),
-		rng:      rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
+		cfg:    cfg,
+		groups: make(map[MulticastGroup]*socket),
+		secure: newIntake(cfg.Queue, cfg.Workers, cfg.PerPeer, cfg.Workers),
+		plain:  newPlainIntake(&cfg),
+		dedup:  newDedup(cfg.DedupEntries, cfg.DedupBytes, cfg.exchangeLifetime(), cfg.nonLifetime()),
+		tokens: newTokenTable(cfg.Exchanges),
+		recent: newRecentSet(recentResponses),
+		nstart: newGate(cfg.NSTART),
+		prober: newProber(cfg.ProbingRate, cfg.exchangeLifetime()),
+		rng:    rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:8]), binary.BigEndian.Uint64(seed[8:]))),
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.conns = newConnections(e)
