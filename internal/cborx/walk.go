@@ -134,37 +134,59 @@ func checkCount(n uint64, available int) error {
 	return nil
 }
 
-// smallMap is the number of pairs up to which keys are compared one by one.
+// smallMap is the number of keys up to which they are compared one by one.
 const smallMap = 16
+
+// keySet finds duplicate keys. Keys that come in order, as in deterministic encoding,
+// cost one comparison each. It is passed by value, so that a few keys stay on the
+// stack.
+type keySet struct {
+	list     [][]byte
+	unsorted bool
+	many     map[string]struct{} // in place of list, once there are many and they are not in order
+}
+
+// add returns the set with a key, and whether the key is new.
+func (s keySet) add(key []byte) (keySet, bool) {
+	n := len(s.list)
+	s.unsorted = s.unsorted || n > 0 && bytes.Compare(s.list[n-1], key) >= 0
+	if s.unsorted && n >= smallMap {
+		if s.many == nil {
+			s.many = make(map[string]struct{}, 2*n)
+			for _, k := range s.list {
+				s.many[string(k)] = struct{}{}
+			}
+		}
+		_, dup := s.many[string(key)]
+		s.many[string(key)] = struct{}{}
+		return s, !dup
+	}
+	if s.unsorted {
+		for _, k := range s.list {
+			if bytes.Equal(k, key) {
+				return s, false
+			}
+		}
+	}
+	s.list = append(s.list, key)
+	return s, true
+}
 
 func walkMap(pairs uint64, b []byte, depth int) (rest []byte, err error) {
 	if err := checkCount(pairs, len(b)/2); err != nil {
 		return nil, err
 	}
-	var few [smallMap][]byte
-	var many map[string]struct{}
-	if pairs > smallMap {
-		many = make(map[string]struct{}, min(pairs, 1024))
-	}
+	var few [smallMap][]byte // on the stack
+	keys := keySet{list: few[:0]}
 	rest = b
-	for i := range pairs {
+	for range pairs {
 		key := rest
 		if rest, err = walk(rest, depth); err != nil {
 			return nil, err
 		}
-		key = normalKey(key[:len(key)-len(rest)])
-		if many != nil {
-			if _, dup := many[string(key)]; dup {
-				return nil, fmt.Errorf("%w: duplicate map key", ErrMalformed)
-			}
-			many[string(key)] = struct{}{}
-		} else {
-			for _, k := range few[:i] {
-				if bytes.Equal(k, key) {
-					return nil, fmt.Errorf("%w: duplicate map key", ErrMalformed)
-				}
-			}
-			few[i] = key
+		var ok bool
+		if keys, ok = keys.add(normalKey(key[:len(key)-len(rest)])); !ok {
+			return nil, fmt.Errorf("%w: duplicate map key", ErrMalformed)
 		}
 		if rest, err = walk(rest, depth); err != nil {
 			return nil, err
