@@ -2,6 +2,15 @@ package keystore
 
 import "errors"
 
+// missing is the error for a record that is not there: ErrNotFound with its name. It is
+// made often, where absence is an answer, and read seldom.
+type missing Name
+
+func (m missing) Error() string { return ErrNotFound.Error() + ": " + Name(m).String() }
+
+// Is implements errors.Is.
+func (missing) Is(target error) bool { return target == ErrNotFound }
+
 // Errors on which callers branch. Errors of this package and of the backends wrap them.
 var (
 	// ErrNotFound says that there is no record of that name.

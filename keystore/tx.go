@@ -41,7 +41,7 @@ func (tx *Tx) Get(n Name) ([]byte, error) {
 
 func fromOverlay(n Name, v []byte) ([]byte, error) {
 	if v == nil {
-		return nil, fmt.Errorf("%w: %v", ErrNotFound, n)
+		return nil, missing(n)
 	}
 	return bytes.Clone(v), nil
 }
@@ -187,7 +187,7 @@ func getVersion(r BackendReader, env envelope, n Name) ([]byte, uint64, error) {
 	sealed, err := r.Get(n)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
-			return nil, 0, fmt.Errorf("%w: %v", ErrNotFound, n)
+			return nil, 0, missing(n)
 		}
 		return nil, 0, err
 	}

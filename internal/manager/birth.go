@@ -124,7 +124,7 @@ func (r reader) headOfGid(c *counters, gid []byte) (*head, error) {
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}
-	h, err := load[head](r, nameGroup(g))
+	h, err := r.head(g)
 	if err != nil {
 		return nil, ignoreNotFound(err)
 	}

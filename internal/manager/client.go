@@ -134,11 +134,38 @@ func (m *member) schema() uint8 { return m.Schema }
 func (n *notice) schema() uint8 { return n.Schema }
 func (h *head) schema() uint8   { return h.Schema }
 
+// seenClient is a client as it was read before: an operation that first checks and
+// then acts reads it twice, and decodes it again only if it has changed. The
+// operation must not change it.
+type seenClient struct {
+	raw    secret.Bytes
+	client *client
+}
+
+func (r reader) client(c uint64) (*client, error) {
+	n := nameClient(c)
+	if r.seen == nil {
+		return load[client](r, n)
+	}
+	b, err := r.Get(n)
+	if err != nil {
+		return nil, err
+	}
+	if r.seen.client == nil || !bytes.Equal(b, r.seen.raw) {
+		cl, err := decode[client](n, b)
+		if err != nil {
+			return nil, err
+		}
+		r.seen.raw, r.seen.client = b, cl
+	}
+	return r.seen.client, nil
+}
+
 // caller finds who asks: the client and the token behind the association of a
 // request. It refuses with KindUnauthorized without a valid token
 // (RFC 9594, Section 4.1.2).
 func (r reader) caller(c Caller, now time.Time) (*client, *tokenEntry, error) {
-	cl, err := load[client](r, nameClient(c.Client))
+	cl, err := r.client(c.Client)
 	if errors.Is(err, keystore.ErrNotFound) {
 		return nil, nil, refuse(KindUnauthorized, "no access token")
 	}
@@ -150,22 +177,6 @@ func (r reader) caller(c Caller, now time.Time) (*client, *tokenEntry, error) {
 		return nil, nil, refuse(KindUnauthorized, "no valid access token")
 	}
 	return cl, e, nil
-}
-
-// group reads a group's head by name; KindNotFound when there is none.
-func (r reader) group(name string) (*head, error) {
-	n, err := r.indexed(groupNames, name)
-	if err != nil {
-		return nil, err
-	}
-	if n == 0 {
-		return nil, refuse(KindNotFound, "no such group")
-	}
-	h, err := load[head](r, nameGroup(n))
-	if errors.Is(err, keystore.ErrNotFound) || (err == nil && h.Name != name) {
-		return nil, refuse(KindNotFound, "no such group")
-	}
-	return h, err
 }
 
 // member finds the membership of a client in a group; nil when there is none.
@@ -191,7 +202,6 @@ func (r reader) members(g uint64, f func(m *member) error) error {
 	})
 }
 
-func (t *txn) putHead(h *head) error     { return t.put(nameGroup(h.Number), h) }
 func (t *txn) putMember(m *member) error { return t.put(nameMember(m.Group, m.Number), m) }
 func (t *txn) putClient(c *client) error { return t.put(nameClient(c.Number), c) }
 

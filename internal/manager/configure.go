@@ -144,7 +144,7 @@ func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
 	var unfit []uint64
 	err := s.view(func(r reader) (err error) {
 		unfit = nil
-		if h, err = load[head](r, nameGroup(g)); err != nil || h.Next == nil {
+		if h, err = r.head(g); err != nil || h.Next == nil {
 			return err
 		}
 		return r.members(g, func(m *member) error {
@@ -173,7 +173,7 @@ func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
 		}
 	}
 	err = s.update(ctx, func(t *txn) error {
-		h, err := load[head](t.reader, nameGroup(g))
+		h, err := t.head(g)
 		if err != nil || h.Next == nil || h.State == GroupDeleting {
 			return ignoreNotFound(err)
 		}

@@ -94,7 +94,7 @@ func (s *Service) flushConfirms(ctx context.Context) {
 
 func (s *Service) writeConfirms(ctx context.Context, g uint64, batch map[memberKey]uint64) error {
 	return s.update(ctx, func(t *txn) error {
-		h, err := load[head](t.reader, nameGroup(g))
+		h, err := t.head(g)
 		if err != nil {
 			return ignoreNotFound(err)
 		}

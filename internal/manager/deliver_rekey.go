@@ -40,7 +40,7 @@ func (s *Service) sendRekeying(ctx context.Context, j *job, attempts int) (done 
 func (s *Service) owedMessage(k memberKey) (ref MemberRef, msg cachedMessage, owed bool, err error) {
 	msg.version = math.MaxUint64 // whatever was owed: the group or the member is gone
 	err = s.view(func(r reader) error {
-		h, err := load[head](r, nameGroup(k.group))
+		h, err := r.head(k.group)
 		if err != nil {
 			return ignoreNotFound(err)
 		}

@@ -242,7 +242,7 @@ func (s *Service) oweClient(c uint64) error {
 	due := s.clock.Now().Add(s.opt.RetryFirst)
 	err := s.view(func(r reader) error {
 		return r.memberships(c, func(m *member) error {
-			h, err := load[head](r, nameGroup(m.Group))
+			h, err := r.head(m.Group)
 			if err != nil || m.has(h.Version) || m.ControlURI == "" {
 				return err
 			}

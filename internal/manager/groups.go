@@ -203,7 +203,7 @@ func (s *Service) finishDeletion(ctx context.Context, g uint64) error {
 }
 
 func (t *txn) deletionStep(g uint64) (more bool, err error) {
-	h, err := load[head](t.reader, nameGroup(g))
+	h, err := t.head(g)
 	if err != nil {
 		return false, ignoreNotFound(err)
 	}

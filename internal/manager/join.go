@@ -41,8 +41,9 @@ func (s *Service) Join(ctx context.Context, c Caller, group string, payload []by
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
+	var seen seenClient
 	for range joinAttempts {
-		p, err := s.prepareJoin(ctx, c, group, payload)
+		p, err := s.prepareJoin(ctx, c, group, payload, &seen)
 		if err != nil {
 			return nil, s.refused(c, group, "join", err)
 		}
@@ -71,13 +72,15 @@ type joinPlan struct {
 	keys      uint64 // generation of the Group Manager's key
 	challenge []byte
 	rejoins   uint64 // member number when checked; 0: not a member
-	kept      bool   // the credential is the stored one
+	client    *seenClient
+	kept      bool // the credential is the stored one
 }
 
-func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, payload []byte) (*joinPlan, error) {
+func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, payload []byte, seen *seenClient) (*joinPlan, error) {
 	var a *access
 	var held []byte // credential of the member
 	err := s.view(func(r reader) (err error) {
+		r.seen = seen
 		if a, err = r.access(c, group, s.clock.Now()); err != nil {
 			return err
 		}
@@ -105,6 +108,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 	if err != nil {
 		return nil, err
 	}
+	p.client = seen
 	p.caller, p.group, p.revision, p.token, p.keys = c, group, a.head.Revision, a.token.ID, a.head.KeyGeneration
 	if p.control, err = controlURI(p.request.ControlURI, group, c.Addr, s.opt.AllowControlHost); err != nil {
 		return nil, a.joinInfo(gm, nil, err.Error())
@@ -248,6 +252,7 @@ func (s *Service) applyJoin(ctx context.Context, p *joinPlan) (*JoinResult, erro
 	var m *member
 	var now time.Time
 	err := s.update(ctx, func(t *txn) error {
+		t.seen = p.client
 		a, err := t.access(p.caller, p.group, t.now)
 		if err != nil {
 			return err

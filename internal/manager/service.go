@@ -171,6 +171,7 @@ type Service struct {
 	sessions  Sessions
 
 	keys     keyCache
+	heads    headCache
 	progress progressTable
 	delivery deliveryLoop
 	confirms confirmQueue

@@ -61,7 +61,7 @@ func (s *Service) pruneStale(ctx context.Context, g uint64) error {
 	for more := true; more; {
 		err := s.update(ctx, func(t *txn) error {
 			more = false
-			h, err := load[head](t.reader, nameGroup(g))
+			h, err := t.head(g)
 			if err != nil {
 				return ignoreNotFound(err)
 			}

@@ -225,7 +225,7 @@ func (r reader) uncovered(c uint64, now time.Time, f func(group, node string)) e
 		return ignoreNotFound(err)
 	}
 	return r.memberships(c, func(m *member) error {
-		h, err := load[head](r, nameGroup(m.Group))
+		h, err := r.head(m.Group)
 		if err != nil {
 			return ignoreNotFound(err)
 		}

@@ -13,7 +13,8 @@ import (
 // reader adds typed reading to a view or a transaction.
 type reader struct {
 	keystore.Reader
-	s *Service
+	s    *Service
+	seen *seenClient // see there; may be nil
 }
 
 // txn is one effect: its records, its audit record, and what happens after the commit.
@@ -87,7 +88,7 @@ func (t *txn) audit(e AuditEvent) { t.events = append(t.events, e) }
 func (s *Service) update(ctx context.Context, fn func(t *txn) error) error {
 	var t *txn
 	err := s.store.Update(ctx, func(tx *keystore.Tx) error {
-		t = &txn{reader: reader{tx, s}, tx: tx, now: s.clock.Now()}
+		t = &txn{reader: reader{Reader: tx, s: s}, tx: tx, now: s.clock.Now()}
 		if err := fn(t); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (s *Service) update(ctx context.Context, fn func(t *txn) error) error {
 
 // view runs fn over one consistent state.
 func (s *Service) view(fn func(r reader) error) error {
-	if err := s.store.View(func(r keystore.Reader) error { return fn(reader{r, s}) }); err != nil {
+	if err := s.store.View(func(r keystore.Reader) error { return fn(reader{Reader: r, s: s}) }); err != nil {
 		return s.failed(err)
 	}
 	return nil
