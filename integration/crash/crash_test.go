@@ -50,12 +50,15 @@ func shortDir(t *testing.T) string {
 
 func TestCrash(t *testing.T) {
 	binary := filepath.Join(binaries.Build(t), "groupmanager")
-	campaigns := []Config{{}, {Anchor: true}, {Anchor: true, Policy: "keep"}}
+	campaigns := []Config{
+		{}, {Anchor: true}, {Anchor: true, Policy: "keep"}, {Anchor: true, Policy: "rekey-if-unclean"},
+		{Anchor: true, GidEpochs: 6}, {Anchor: true, Policy: "keep", Window: 200 * time.Millisecond},
+	}
 	n := kills(t)
 	for i, cfg := range campaigns {
 		cfg.Binary, cfg.Dir, cfg.Devices, cfg.Seed = binary, shortDir(t), 6, uint64(time.Now().UnixNano())
 		rounds := (n + len(campaigns) - 1 - i) / len(campaigns)
-		t.Run(fmt.Sprintf("anchor %v policy %q", cfg.Anchor, cfg.Policy), func(t *testing.T) { campaign(t, cfg, rounds) })
+		t.Run(fmt.Sprintf("anchor %v policy %q epochs %d window %v", cfg.Anchor, cfg.Policy, cfg.GidEpochs, cfg.Window), func(t *testing.T) { campaign(t, cfg, rounds) })
 	}
 }
 
@@ -87,6 +90,17 @@ func campaign(t *testing.T, cfg Config, rounds int) {
 	}
 	if err := w.settle(ctx); err != nil {
 		t.Fatal(err, w.proc.tail())
+	}
+	v, err := w.look(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range w.devices { // whose Birth Gid came back
+		if _, ok := v.members[d.name]; !ok && cfg.GidEpochs > 0 {
+			if err := d.join(ctx); err != nil {
+				t.Fatalf("%s: %v", d.name, err)
+			}
+		}
 	}
 	if v, err := w.look(ctx); err != nil || len(v.members) != len(w.devices) {
 		t.Fatal(v, err)

@@ -50,7 +50,8 @@ type device struct {
 	is    standing
 	node  string          // as told in the latest join response
 	holds *holding        // the newest material it has
-	gids  map[string]bool // all it ever had
+	had   map[uint64]bool // versions whose material it ever had
+	born  uint64          // version under which it joined last
 }
 
 // holding is the material of one version, as a device has it.
@@ -63,7 +64,7 @@ type holding struct {
 var roles = ace.RoleRequester | ace.RoleResponder
 
 func newDevice(ctx context.Context, w *world, name string) (*device, error) {
-	d := &device{w: w, name: name, ctxs: &endpoint.Contexts{}, gids: map[string]bool{}}
+	d := &device{w: w, name: name, ctxs: &endpoint.Contexts{}, had: map[uint64]bool{}}
 	var err error
 	if d.enrol, err = w.enrol(ctx, name); err != nil {
 		return nil, err
@@ -219,7 +220,7 @@ func (d *device) join(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.is, d.node = in, lastSegment(message.Message{Options: resp.Options})
+	d.is, d.node, d.born = in, lastSegment(message.Message{Options: resp.Options}), j.Version
 	return d.install(&holding{key: j.Key, version: j.Version, gm: j.KDC.Credential})
 }
 
@@ -249,44 +250,78 @@ func (d *device) renew(ctx context.Context) error {
 		return err
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if r.Rekey != nil {
+		defer d.mu.Unlock()
 		return d.follow(r.Rekey)
 	}
-	h := *d.holds
-	if bytes.Equal(h.key.SenderID, r.SenderID.SenderID) {
+	same := bytes.Equal(d.holds.key.SenderID, r.SenderID.SenderID)
+	d.mu.Unlock()
+	if same {
 		return errors.New("a renewal gave the same Sender ID")
 	}
-	h.key.SenderID = r.SenderID.SenderID
-	return d.install(&h)
+	// The answer does not say for which version it is.
+	_, err = d.refresh(ctx, node)
+	return err
 }
 
 // refresh fetches the material and the Sender ID, and says whether the device is
 // a member.
 func (d *device) refresh(ctx context.Context, node string) (member bool, err error) {
-	resp, err := d.ask(ctx, codes.GET, "/"+groupPath+"/nodes/"+node, 0, nil)
-	var refused *errRefused
-	if errors.As(err, &refused) && refused.code == codes.Forbidden {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	k, err := groupcomm.ParseKeyResponse(resp.Payload)
-	if err != nil {
-		return false, err
+	var k *groupcomm.KeyResponse
+	var gm []byte
+	for again := true; again; {
+		before := k
+		if k, err = d.material(ctx, node); k == nil || err != nil {
+			return false, err
+		}
+		// The credential of the Group Manager is asked for between two answers of one version.
+		if again = before == nil || before.Version != k.Version; again {
+			if gm, err = d.managerCredential(ctx); gm == nil || err != nil {
+				return false, err
+			}
+		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.node = node
-	h := &holding{key: k.Key, version: k.Version}
-	if d.holds != nil {
-		h.gm = d.holds.gm
-		if d.holds.version > k.Version {
-			return true, nil // a rekeying message was faster
-		}
+	if d.holds != nil && d.holds.version > k.Version {
+		return true, nil // a rekeying message was faster
 	}
-	return true, d.install(h)
+	return true, d.install(&holding{key: k.Key, version: k.Version, gm: gm})
+}
+
+// material fetches the current material; nil if the device is no member.
+func (d *device) material(ctx context.Context, node string) (*groupcomm.KeyResponse, error) {
+	resp, err := d.ask(ctx, codes.GET, "/"+groupPath+"/nodes/"+node, 0, nil)
+	if forbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return groupcomm.ParseKeyResponse(resp.Payload)
+}
+
+// managerCredential fetches the credential of the Group Manager; nil if the device
+// is no member.
+func (d *device) managerCredential(ctx context.Context) ([]byte, error) {
+	resp, err := d.ask(ctx, codes.GET, "/"+groupPath+"/kdc-cred", 0, nil)
+	if forbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, err := groupcomm.ParseKDCCred(resp.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return c.Credential, nil
+}
+
+func forbidden(err error) bool {
+	var refused *errRefused
+	return errors.As(err, &refused) && refused.code == codes.Forbidden
 }
 
 // staleSince asks which Sender IDs were given up since a version; nil when that is
@@ -329,6 +364,14 @@ func (d *device) follow(m *groupcomm.RekeyMessage) error {
 		return nil
 	}
 	h := *d.holds
+	if m.Config != nil {
+		id := h.key.SenderID
+		h.key = *m.Config
+		h.key.SenderID = id
+	}
+	if m.KDCCredential != nil {
+		h.gm = m.KDCCredential
+	}
 	h.key.MasterSecret, h.key.MasterSalt, h.key.Gid, h.version = m.MasterSecret, m.MasterSalt, m.Gid, m.Version
 	return d.install(&h)
 }
@@ -338,7 +381,7 @@ func (d *device) follow(m *groupcomm.RekeyMessage) error {
 func (d *device) install(h *holding) error {
 	same := d.holds != nil && bytes.Equal(d.holds.key.Gid, h.key.Gid) && bytes.Equal(d.holds.key.SenderID, h.key.SenderID)
 	d.holds = h
-	d.gids[string(h.key.Gid)] = true
+	d.had[h.version] = true
 	if same {
 		return nil
 	}

@@ -14,7 +14,9 @@ import (
 
 // facts are what was given out, ever, to whomever.
 type facts struct {
-	gids     map[string]version // Gid -> its version
+	reassigned bool // a Gid may come back, of another version
+
+	gids     map[string]version // Gid -> its version; if reassigned, Gid and version
 	versions map[uint64]string  // version -> its Gid
 	senders  map[string]string  // Gid and Sender ID -> node
 	nodes    map[string]string  // node -> client
@@ -31,13 +33,22 @@ func newFacts() *facts {
 	return &facts{gids: map[string]version{}, versions: map[uint64]string{}, senders: map[string]string{}, nodes: map[string]string{}}
 }
 
+// key is what may be given out for one version only.
+func (f *facts) key(gid []byte, number uint64) string {
+	if f.reassigned {
+		return fmt.Sprintf("%s/%d", gid, number)
+	}
+	return string(gid)
+}
+
 // material enters a version. secret is nil when it is not shown.
 func (f *facts) material(gid []byte, number uint64, secret []byte) error {
 	v := version{number: number}
+	key := f.key(gid, number)
 	if secret != nil {
 		v.secret = sha256.Sum256(secret)
 	}
-	if old, ok := f.gids[string(gid)]; ok {
+	if old, ok := f.gids[key]; ok {
 		if old.number != number {
 			return fmt.Errorf("gid %x was given out for versions %d and %d", gid, old.number, number)
 		}
@@ -51,18 +62,18 @@ func (f *facts) material(gid []byte, number uint64, secret []byte) error {
 	if old, ok := f.versions[number]; ok && old != string(gid) {
 		return fmt.Errorf("version %d was given out with Gids %x and %x", number, old, gid)
 	}
-	f.gids[string(gid)], f.versions[number] = v, string(gid)
+	f.gids[key], f.versions[number] = v, string(gid)
 	f.newest = max(f.newest, number)
 	return nil
 }
 
 // sender enters that a node has a Sender ID under a Gid; fresh says that it was
 // just given it, which happens once.
-func (f *facts) sender(gid, id []byte, node string, fresh bool) error {
+func (f *facts) sender(gid []byte, number uint64, id []byte, node string, fresh bool) error {
 	if id == nil {
 		return nil
 	}
-	k := fmt.Sprintf("%x/%x", gid, id)
+	k := fmt.Sprintf("%x/%x", f.key(gid, number), id)
 	old, ok := f.senders[k]
 	switch {
 	case ok && old != node:
@@ -105,7 +116,7 @@ func (f *facts) see(o *oracle.Opened, client string) error {
 			return fmt.Errorf("join response: %w", err)
 		}
 		node := lastSegment(m)
-		return first(f.material(j.Key.Gid, j.Version, j.Key.MasterSecret), f.sender(j.Key.Gid, j.Key.SenderID, node, true), f.node(node, client))
+		return first(f.material(j.Key.Gid, j.Version, j.Key.MasterSecret), f.sender(j.Key.Gid, j.Version, j.Key.SenderID, node, true), f.node(node, client))
 	case o.Request.Inner.Code == codes.GET && m.Code == codes.Content:
 		k, err := groupcomm.ParseKeyResponse(m.Payload)
 		if err != nil {

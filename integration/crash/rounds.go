@@ -2,11 +2,14 @@ package crash
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	httpapi "github.com/cohort-iot/cohort/api/http"
 )
@@ -17,19 +20,54 @@ type task struct {
 	run  func(ctx context.Context) error
 }
 
-// plan picks what a few devices do, and perhaps a rekeying.
+// plan picks what a few devices do, and perhaps something of the operator.
 func (w *world) plan() []task {
 	var out []task
+	w.putsOut = w.cfg.GidEpochs > 0
 	for _, i := range w.rand.Perm(len(w.devices))[:2+w.rand.IntN(3)] {
 		out = append(out, w.pick(w.devices[i]))
 	}
-	if w.rand.IntN(3) == 0 {
-		out = append(out, task{"rekey", func(ctx context.Context) error {
-			_, err := w.proc.operator.Rekey(ctx, groupName)
-			return err
-		}})
+	if w.rand.IntN(2) == 0 {
+		out = append(out, w.operate())
 	}
 	return out
+}
+
+// ciphers are what a change of the configuration chooses from: the credentials and
+// Sender IDs of all members fit each.
+var ciphers = []string{"AES-CCM-16-64-128", "AES-CCM-16-128-128"}
+
+// operate picks something that the operator does to the group.
+func (w *world) operate() task {
+	op := w.proc.operator
+	switch w.rand.IntN(5) {
+	case 0:
+		return task{"the key of the Group Manager is rotated", func(ctx context.Context) error {
+			_, err := op.RotateIdentity(ctx, groupName)
+			return err
+		}}
+	case 1:
+		w.putsOut = true
+		return task{"old material is invalidated", func(ctx context.Context) error {
+			_, err := op.Invalidate(ctx, groupName)
+			return err
+		}}
+	case 2:
+		w.putsOut = true // nobody; but nobody can join meanwhile
+		change := fmt.Sprintf(`{"group_encryption": %q}`, ciphers[w.rand.IntN(len(ciphers))])
+		return task{"the configuration is changed", func(ctx context.Context) error {
+			var u httpapi.GroupUpdate
+			if err := json.Unmarshal([]byte(change), &u); err != nil {
+				return err
+			}
+			_, err := op.UpdateGroup(ctx, groupName, u)
+			return err
+		}}
+	}
+	return task{"rekey", func(ctx context.Context) error {
+		_, err := op.Rekey(ctx, groupName)
+		return err
+	}}
 }
 
 func (w *world) pick(d *device) task {
@@ -89,7 +127,7 @@ func (w *world) crash(ctx context.Context) error {
 			err := t.run(ctx)
 			w.count(err)
 			var refused *errRefused
-			if errors.As(err, &refused) { // nobody asked for anything that is not allowed
+			if errors.As(err, &refused) && !w.excuses(refused) { // nobody asked for anything that is not allowed
 				mu.Lock()
 				defer mu.Unlock()
 				faults = append(faults, fmt.Errorf("%s: %w", t.what, err))
@@ -111,6 +149,12 @@ func (w *world) crash(ctx context.Context) error {
 	return errors.Join(append(faults, err, w.judge())...)
 }
 
+// excuses says whether a refusal can be due to what else goes on in the round: the
+// device was put out meanwhile, or nobody may join for a moment.
+func (w *world) excuses(r *errRefused) bool {
+	return w.putsOut && (r.code == codes.Forbidden || r.code == codes.ServiceUnavailable)
+}
+
 // count tells tasks that were cut off from those that came to their end.
 func (w *world) count(err error) {
 	w.mu.Lock()
@@ -130,6 +174,10 @@ type view struct {
 // look asks the Group Manager as its operator.
 func (w *world) look(ctx context.Context) (*view, error) {
 	keys, err := w.proc.operator.Keys(ctx, groupName)
+	for end := time.Now().Add(w.cfg.Window + time.Second); err == nil && keys.Due != "" && w.cfg.Window > 0 && time.Now().Before(end); {
+		time.Sleep(w.cfg.Window / 4)
+		keys, err = w.proc.operator.Keys(ctx, groupName)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +199,7 @@ func (w *world) look(ctx context.Context) (*view, error) {
 			return nil, fmt.Errorf("%s is a member twice", m.Client)
 		}
 		v.members[m.Client] = m
-		if err := first(w.facts.node(m.Node, m.Client), w.facts.sender(keys.Gid, m.SenderID, m.Node, false)); err != nil {
+		if err := first(w.facts.node(m.Node, m.Client), w.facts.sender(keys.Gid, keys.Version, m.SenderID, m.Node, false)); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +217,7 @@ func (w *world) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rekeys := w.cfg.Policy == "" || w.cfg.Policy == "rekey"
+	rekeys := w.cfg.Policy != "keep" // a kill is no clean stop
 	if v.keys.Version < before || rekeys && v.keys.Version == before {
 		return fmt.Errorf("version %d after version %d was given out", v.keys.Version, before)
 	}
@@ -186,13 +234,23 @@ func (w *world) check(ctx context.Context) error {
 	return errors.Join(append(errs, w.judge())...)
 }
 
+// mayLose says whether a member that joined under version born may have been put
+// out by version now without having been told: by what the operator did, or as its
+// Birth Gid came back.
+func (w *world) mayLose(born, now uint64) bool {
+	if w.cfg.GidEpochs > 0 && now-born < uint64(w.cfg.GidEpochs-1) {
+		return false
+	}
+	return w.putsOut
+}
+
 // compare checks the membership of one device, and brings it up to date.
 func (d *device) compare(ctx context.Context, v *view) error {
 	m, listed := v.members[d.name]
 	d.mu.Lock()
 	was, node, had := d.is, d.node, d.holds
 	switch {
-	case was == in && !listed:
+	case was == in && !listed && !d.w.mayLose(d.born, v.keys.Version):
 		defer d.mu.Unlock()
 		return fmt.Errorf("was told that it is in as %s and is no member", node)
 	case was == in && node != m.Node:
@@ -201,9 +259,9 @@ func (d *device) compare(ctx context.Context, v *view) error {
 	case was == out && listed:
 		defer d.mu.Unlock()
 		return fmt.Errorf("was told that it is out and is member %s", m.Node)
-	case !listed && d.gids[string(v.keys.Gid)]:
+	case !listed && d.had[v.keys.Version]:
 		defer d.mu.Unlock()
-		return fmt.Errorf("is no member and has the key of Gid %x", v.keys.Gid)
+		return fmt.Errorf("is no member and has the key of version %d", v.keys.Version)
 	}
 	d.is = out
 	if listed {

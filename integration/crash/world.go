@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -33,6 +34,10 @@ type Config struct {
 	// Policy is what the Group Manager does at a start: the value of on_restart;
 	// empty for the default.
 	Policy string
+	// GidEpochs, if not 0, is after how many others a Gid comes back.
+	GidEpochs int
+	// Window is how long a rekeying waits for further removals.
+	Window time.Duration
 	Seed   uint64
 	Quiet  bool     // no datagram gets lost or doubled
 	Under  []string // a command to run the Group Manager under
@@ -52,8 +57,9 @@ type world struct {
 	fuse    int           // datagrams until the kill; 0: not armed
 	blown   chan struct{} // closed when the fuse has burnt down
 	faults  []error
-	tasks   int // begun
-	cutOff  int // of them, those that a kill ended
+	tasks   int  // begun
+	cutOff  int  // of them, those that a kill ended
+	putsOut bool // something in this round may put any member out
 
 	secrets sync.Mutex // oracle, facts, creds
 	oracle  *oracle.Oracle
@@ -67,6 +73,7 @@ func newWorld(ctx context.Context, cfg Config) (*world, error) {
 		cfg: cfg, rand: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		oracle: oracle.New(), facts: newFacts(), creds: memberCreds{},
 	}
+	w.oracle.ReassignedGids, w.facts.reassigned = cfg.GidEpochs > 0, cfg.GidEpochs > 0
 	listen, err := freePort()
 	if err != nil {
 		return nil, err
@@ -103,7 +110,12 @@ func (w *world) populate(ctx context.Context) error {
 	if err := w.proc.start(ctx); err != nil {
 		return err
 	}
-	if _, err := w.proc.operator.CreateGroup(ctx, httpapi.GroupSpec{Name: groupName, GroupSettings: httpapi.GroupSettings{MaxStaleSets: 8}}); err != nil {
+	spec := httpapi.GroupSpec{Name: groupName, GidReuse: w.cfg.GidEpochs > 0, GidEpochs: w.cfg.GidEpochs}
+	settings := fmt.Sprintf(`{"max_stale_sets": 8, "leave_window": %q, "eviction_window": %[1]q}`, w.cfg.Window)
+	if err := json.Unmarshal([]byte(settings), &spec.GroupSettings); err != nil {
+		return err
+	}
+	if _, err := w.proc.operator.CreateGroup(ctx, spec); err != nil {
 		return err
 	}
 	for i := range w.cfg.Devices {

@@ -22,9 +22,15 @@ type group struct {
 
 // AddGroup makes one version of a group's keying material known. Only requests
 // in group mode with an AEAD algorithm are judged, which is what tells whether
-// two members have one Sender ID. Two secrets under one Gid are an error.
+// two members have one Sender ID. Two secrets under one Gid are an error, unless
+// ReassignedGids: then the last call says which ones the next messages are under.
 func (o *Oracle) AddGroup(name string, p grouposcore.Params, creds grouposcore.CredentialSource) error {
-	if g := o.groups[string(p.Gid)]; g != nil {
+	version := string(p.Gid) + string(p.MasterSecret)
+	if g := o.versions[version]; g != nil {
+		o.groups[string(p.Gid)] = g
+		return nil
+	}
+	if g := o.groups[string(p.Gid)]; g != nil && !o.ReassignedGids {
 		if !g.params.MasterSecret.Equal(p.MasterSecret) || !g.params.MasterSalt.Equal(p.MasterSalt) {
 			return fmt.Errorf("%w: Gid %x has two Master Secrets, in %s and %s", ErrReuse, p.Gid, g.name, name)
 		}
@@ -45,7 +51,7 @@ func (o *Oracle) AddGroup(name string, p grouposcore.Params, creds grouposcore.C
 	default:
 		return fmt.Errorf("oracle: signatures of %v are not known here", p.Signature)
 	}
-	o.groups[string(p.Gid)] = g
+	o.groups[string(p.Gid)], o.versions[version] = g, g
 	return nil
 }
 

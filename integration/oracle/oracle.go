@@ -39,10 +39,13 @@ type Opened struct {
 // Oracle knows secrets and judges messages. It is not safe for concurrent use.
 type Oracle struct {
 	Ledger
+	// ReassignedGids: a Gid may come back with another Master Secret.
+	ReassignedGids bool
 
 	associations map[string][]*keys // by identifier of either side
 	derived      map[string]*derived
-	groups       map[string]*group
+	groups       map[string]*group // by Gid, the latest
+	versions     map[string]*group // by Gid and Master Secret
 	open         map[exchange]*request
 }
 
@@ -71,7 +74,7 @@ type request struct {
 // New makes an Oracle that knows nothing.
 func New() *Oracle {
 	return &Oracle{
-		associations: map[string][]*keys{}, derived: map[string]*derived{}, groups: map[string]*group{},
+		associations: map[string][]*keys{}, derived: map[string]*derived{}, groups: map[string]*group{}, versions: map[string]*group{},
 		open: map[exchange]*request{},
 	}
 }

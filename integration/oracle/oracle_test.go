@@ -253,4 +253,17 @@ func TestOracleGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("a Gid that comes back", func(t *testing.T) {
+		o.ReassignedGids = true
+		q := p
+		q.MasterSecret = bytes.Repeat([]byte{8}, 32)
+		must(t, o.AddGroup("other", q, creds))
+		if _, err := say(voice(t, q, 1, creds), "five"); err != nil {
+			t.Fatal("the key is another one:", err)
+		}
+		must(t, o.AddGroup("back", p, creds))
+		if _, err := say(voice(t, p, 1, creds), "six"); !errors.Is(err, ErrReuse) {
+			t.Fatal("what was said before is not forgotten:", err)
+		}
+	})
 }
