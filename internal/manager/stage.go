@@ -6,8 +6,12 @@ import "fmt"
 // one member. Only StageConfirmed says that the member holds it.
 //
 //	Waiting ──▶ Sent ──▶ Acked ──▶ Confirmed
-//	   │                             ▲
-//	   └──────▶ Fetched ─────────────┘
+//	   │         │         │           ▲
+//	   └─────────┴────┬────┘           │
+//	                  ▼                │
+//	               Fetched ────────────┘
+//
+// A report may skip stages; one of an earlier stage changes nothing.
 //
 // Sent: a rekeying message left. Acked: the transport acknowledged it, which
 // proves nothing about the member. Fetched: the member asked for the material

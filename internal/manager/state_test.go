@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -37,6 +38,42 @@ func TestMemberMachine(t *testing.T) {
 			want, ok := legal[[2]uint8{uint8(s), uint8(e)}]
 			if ok != (err == nil) || (ok && got != want) {
 				t.Errorf("%v, %d: %v %v", s, e, got, err)
+			}
+		}
+	}
+}
+
+// TestDrawings compares the drawings in docs/architecture.md with those beside the code.
+func TestDrawings(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, states := range map[string][]fmt.Stringer{
+		"groupstate.go": {GroupInactive, GroupActive, GroupDeleting}, "memberstate.go": {MemberActive, MemberEvicted, MemberGone},
+		"stage.go": {StageWaiting, StageSent, StageAcked, StageFetched, StageConfirmed}, "windows.go": nil,
+	} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		drawing := ""
+		for line := range strings.Lines(string(source)) {
+			if text, ok := strings.CutPrefix(line, "//\t"); ok {
+				drawing += text
+			} else if strings.Contains(drawing, "▶") {
+				break
+			} else {
+				drawing = ""
+			}
+		}
+		if drawing == "" || !strings.Contains(string(page), "```\n"+drawing+"```") {
+			t.Errorf("the drawing of %s is not in docs/architecture.md:\n%s", file, drawing)
+		}
+		for _, s := range states {
+			if !strings.Contains(strings.ToLower(drawing), s.String()) {
+				t.Errorf("%s: %v is not drawn", file, s)
 			}
 		}
 	}

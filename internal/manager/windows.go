@@ -14,6 +14,19 @@ import "time"
 //	restart, restore            before anything is served
 //	operator, invalidated       at once
 //
+// What a group owes is in its head: nothing, a rekeying by a time, or a change of
+// its configuration that ends with one.
+//
+//	            a cause with a window,             its time has come, a start,
+//	            a step of a large eviction         any other rekeying
+//	Settled ────────────────────────────▶ Due ───────────────────────────▶ Settled
+//	   │                                                                      ▲
+//	   ├──────────────────────────────────────────────────────────────────────┤
+//	   │        a cause without a window: in its own transaction              │
+//	   │                                                                      │
+//	   └────────────────────────────▶ Changing ───────────────────────────────┘
+//	            another algorithm                  those who do not fit are out
+//
 // A window makes many causes one rekeying. It begins with the first of them, and
 // that cause's end is the deadline: later ones do not move it, except to an
 // earlier time. Any rekeying meanwhile settles what is owed.
