@@ -52,7 +52,11 @@ func (l load) shares() string {
 	var parts []string
 	if all := float64(l.machine); all > 0 {
 		percent := func(d time.Duration) float64 { return max(0, 100*float64(d)/all) }
-		parts = append(parts, fmt.Sprintf("CPU %.0f %% server, %.0f %% devices, %.0f %% others", percent(l.server), percent(l.devices), percent(l.machine-l.idle-l.server-l.devices)))
+		devices := ""
+		if l.devices > 0 { // none are measured where there are no sockets
+			devices = fmt.Sprintf(" %.0f %% devices,", percent(l.devices))
+		}
+		parts = append(parts, fmt.Sprintf("CPU %.0f %% server,%s %.0f %% others", percent(l.server), devices, percent(l.machine-l.idle-l.server-l.devices)))
 	}
 	parts = append(parts, fmt.Sprintf("%d commits under way %.0f %% of the time", l.commits, 100*l.syncing.Seconds()/l.took.Seconds()))
 	if l.overflow > 0 {
