@@ -217,6 +217,35 @@ func TestLenient(t *testing.T) {
 	})
 }
 
+func TestNoJSONTokens(t *testing.T) {
+	t.Parallel()
+	const head, payload = "eyJhbGciOiJFZERTQSJ9", "eyJpc3MiOiJjb2FwOi8vYXMuZXhhbXBsZS5jb20ifQ"
+	tokens := map[string]string{
+		"JWT":                         head + "." + payload + ".c2ln",
+		"JWE":                         head + ".a2V5.aXY.Y3Q.dGFn",
+		"JWS JSON, unprotected":       `{"payload":"` + payload + `","protected":"` + head + `","header":{"kid":"1"},"signature":"c2ln"}`,
+		"JWS JSON":                    `{"payload":"` + payload + `","protected":"` + head + `","signature":"c2ln"}`,
+		"JWE JSON, shared header":     `{"protected":"` + head + `","unprotected":{"kid":"1"},"ciphertext":"Y3Q"}`,
+		"JWE JSON, recipients header": `{"protected":"` + head + `","recipients":[{"header":{"kid":"1"}}],"ciphertext":"Y3Q"}`,
+	}
+	t.Run("TR-TOK-04,TR-HASH-05 no token in JSON is taken, as it is or in base64url, so that it never has two hashes", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, func(c *RSConfig) { c.Issuers[0].Lenient = true })
+		for name, token := range tokens {
+			for _, form := range []string{token, base64.RawURLEncoding.EncodeToString([]byte(token))} {
+				err := b.judged([]byte(form))
+				wantCode(t, err, codes.BadRequest)
+				if e, _ := isError(err); e.Refusal != RefusedMalformed {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+		if len(b.seen) != 0 || b.PendingCount() != 0 {
+			t.Fatal("something was kept of them")
+		}
+	})
+}
+
 func TestTokenInfo(t *testing.T) {
 	t.Parallel()
 	token := unhex(exampleToken)

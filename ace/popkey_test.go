@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
@@ -83,6 +84,38 @@ func TestPoPKey(t *testing.T) {
 			err := b.judged(b.token(func(c *Claims) { c.Cnf = &Confirmation{Key: secret.Hide(unhex(key))} }))
 			wantCode(t, err, codes.BadRequest)
 			wantErr(t, err, ErrPoPKey)
+		}
+	})
+}
+
+func TestNoAsymmetricProof(t *testing.T) {
+	t.Parallel()
+	keys := map[string]string{
+		"Ed25519": "a3 01 01 20 06 21 5820 d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+		"P-256":   "a4 01 02 20 01 21 5820 143329cce7868e416927599cf65a34f3ce2ffda55a7eca69ed8919a394d42f0f 22 5820 60f7f1a780d8a783bfb7a2dd6b2796e8128dbbcef9d3d168db9529971a36e7b9",
+	}
+	t.Run("AC-131 of tokens for which a resource server would need a key pair of its own it takes none, in clear or as an update", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, nil)
+		for name, key := range keys {
+			token := b.token(func(c *Claims) { c.Cnf = &Confirmation{Key: secret.Hide(unhex(key))} })
+			err := b.judged(token)
+			wantCode(t, err, codes.BadRequest)
+			wantErr(t, err, ErrPoPKey)
+			current := &Token{Issuer: "coap://as.example.com", Client: "switch", Material: OSCOREInputMaterial{ID: []byte{1}}}
+			_, err = b.Update(t.Context(), here, 1, current, (&AuthzInfoRequest{AccessToken: token}).Marshal())
+			if wantCode(t, err, codes.Unauthorized); b.PendingCount() != 0 {
+				t.Fatal(name)
+			}
+		}
+	})
+	t.Run("AC-131 nor does a client learn of such a key pair", func(t *testing.T) {
+		t.Parallel()
+		for name, key := range keys {
+			p := &TokenResponse{AccessToken: []byte{1}, ExpiresIn: time.Hour, RSCnf: &Confirmation{Key: secret.Hide(unhex(key))}}
+			if _, err := ParseTokenResponse(p.Marshal()); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

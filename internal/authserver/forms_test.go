@@ -3,6 +3,7 @@ package authserver
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -34,6 +35,23 @@ func own(audience string, key []byte) *ace.TokenRequest {
 
 func TestForms(t *testing.T) {
 	t.Parallel()
+	t.Run("TR-TOK-04 no token is issued in JSON, whatever its form", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		for form, profile := range map[TokenForm]ace.Profile{FormEncrypted: ace.ProfileCoAPOSCORE, FormNested: ace.ProfileCoAPOSCORE, FormSigned: ace.ProfileCoAPDTLS} {
+			name := form.String()
+			must(b.RegisterRS(t.Context(), RSRequest{Audience: name, URI: "coap://x", Form: form, Profiles: []ace.Profile{profile}}))
+			e, key := b.keyed(t, "to-"+name, name)
+			q := room1(ace.RoleRequester)
+			if q.Audience = name; form == FormSigned {
+				q = own(name, key)
+			}
+			token := b.issueFor(t, e, q).AccessToken
+			if !bytes.HasPrefix(token, []byte{0xd8, 0x3d}) || json.Valid(token) || bytes.ContainsAny(token[:1], "{e") {
+				t.Errorf("%s: %x", name, token)
+			}
+		}
+	})
 	t.Run("AC-153,AO-014,TR-TOK-02 a nested token is signed, then encrypted, and is stored after it was signed", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)

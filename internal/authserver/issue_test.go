@@ -206,6 +206,26 @@ func TestRefusals(t *testing.T) {
 		q.GrantType = ace.GrantRefreshToken
 		b.refused(t, b.lamp, q, ace.UnsupportedGrantType)
 	})
+	t.Run("AC-031 no refresh token is given out or taken, so that none gets a token of another key or audience", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t)
+		must(b.RegisterRS(t.Context(), RSRequest{Audience: "gm2", URI: "coap://x"}))
+		resp, claims := b.issue(t, b.lamp, room1(ace.RoleResponder))
+		var members map[int64]any
+		if err := cborx.Unmarshal(resp.Marshal(), &members); err != nil {
+			t.Fatal(err)
+		}
+		const refreshToken = 37
+		if _, there := members[refreshToken]; there || members[1] == nil {
+			t.Fatalf("%v", members)
+		}
+		for _, q := range []*ace.TokenRequest{
+			{ReqCnf: &ace.Confirmation{KID: claims.Cnf.OSC.ID}}, {Audience: "gm2"}, {Audience: "gm2", ReqCnf: &ace.Confirmation{KID: claims.Cnf.OSC.ID}},
+		} {
+			q.GrantType = ace.GrantRefreshToken
+			b.refused(t, b.lamp, q, ace.UnsupportedGrantType)
+		}
+	})
 	t.Run("AC-028,AC-043,AC-122 a key of the client's own is refused", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
