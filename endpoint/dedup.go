@@ -23,8 +23,8 @@ type dedup struct {
 
 	mu       sync.Mutex
 	running  map[uint64]*inflight
-	verified memory
-	plain    memory
+	verified *fairMemory
+	plain    *fairMemory
 
 	suspended map[uint64]*Opened // verified, but not served yet
 	order     []uint64           // of these, oldest first
@@ -45,18 +45,20 @@ func newDedup(entries, bytes int, con, non time.Duration) *dedup {
 		con:      con,
 		non:      non,
 		running:  make(map[uint64]*inflight),
-		verified: newMemory(entries, bytes),
-		plain:    newMemory(max(1, entries/plainShare), bytes/plainShare),
+		verified: newFairMemory(entries, bytes),
+		plain:    newFairMemory(max(1, entries/plainShare), bytes/plainShare),
 	}
 }
 
-// key hashes what tells one request from another.
+// key hashes what tells one request from another. What it is modulo memoryParts
+// follows from who sent it.
 func (d *dedup) key(in *datagram) uint64 {
 	var h maphash.Hash
 	h.SetSeed(d.seed)
 	in.writeTo(&h)
+	who := h.Sum64()
 	h.Write(in.data)
-	return h.Sum64()
+	return h.Sum64()&^(memoryParts-1) | who&(memoryParts-1)
 }
 
 // begin registers f as in work. If the request is in work already it returns
@@ -68,7 +70,7 @@ func (d *dedup) begin(f *inflight, now time.Time) (other *inflight, answer []byt
 	if other := d.running[f.key]; other != nil {
 		return other, nil, nil, false
 	}
-	for _, m := range []*memory{&d.verified, &d.plain} {
+	for _, m := range []*fairMemory{d.verified, d.plain} {
 		if answer, ok := m.get(f.key, now); ok {
 			return nil, answer, nil, true
 		}

@@ -79,6 +79,8 @@ const (
 	// maxSuspended is how many requests that verified wait for a copy of
 	// themselves, since what comes before them failed.
 	maxSuspended = 256
+	// memoryParts are the parts of the memory for duplicates, a power of two.
+	memoryParts = 64
 	// maxStray is how many Resets that belong to nothing may come from an address
 	// while something is outstanding there: what a device that lost its memory
 	// may send, and far below the number of Message IDs.

@@ -73,6 +73,63 @@ func (m *memory) evict() {
 	}
 }
 
+// fairMemory is a memory for what many remotes send. They are spread over parts,
+// and the oldest entry of the largest part makes room: who sends much loses his
+// own entries, or those of the few who share his part, and not everybody's.
+type fairMemory struct {
+	parts         [memoryParts]memory
+	entries, room int // limits
+	n, bytes      int
+}
+
+func newFairMemory(entries, room int) *fairMemory {
+	f := &fairMemory{entries: entries, room: room}
+	for i := range f.parts {
+		f.parts[i] = newMemory(entries, room)
+	}
+	return f
+}
+
+func (f *fairMemory) len() int { return f.n }
+
+// get is that of a memory. The part follows from the key, which says who sent
+// what is remembered: see dedup.key.
+func (f *fairMemory) get(key uint64, now time.Time) ([]byte, bool) {
+	return f.parts[key%memoryParts].get(key, now)
+}
+
+// put is that of a memory.
+func (f *fairMemory) put(key uint64, answer []byte, until time.Time) {
+	if len(answer) > f.room {
+		return
+	}
+	for f.n > 0 && (f.n >= f.entries || f.bytes+len(answer) > f.room) {
+		f.change(f.largest(), (*memory).evict)
+	}
+	f.change(&f.parts[key%memoryParts], func(m *memory) { m.put(key, answer, until) })
+}
+
+func (f *fairMemory) change(m *memory, do func(*memory)) {
+	n, bytes := m.len(), m.bytes
+	do(m)
+	f.n += m.len() - n
+	f.bytes += m.bytes - bytes
+}
+
+// largest is the part with the largest share of what is limited.
+func (f *fairMemory) largest() *memory {
+	var most *memory
+	share := -1
+	for i := range f.parts {
+		m := &f.parts[i]
+		// In the unit of entries times room, to compare both kinds.
+		if s := max(m.len()*f.room, m.bytes*f.entries); m.len() > 0 && s > share {
+			most, share = m, s
+		}
+	}
+	return most
+}
+
 // recentSet remembers the responses that arrived, for copies of them. It is
 // safe for concurrent use.
 type recentSet struct {

@@ -109,3 +109,43 @@ func TestDedupHasSeparateRoom(t *testing.T) {
 		t.Fatal(d.plain.len(), d.verified.len(), len(d.running))
 	}
 }
+
+// Who sends without end does not push out what is remembered of others, and has
+// the room of all who send nothing.
+func TestFairMemory(t *testing.T) {
+	const entries, room = 1000, 1 << 20
+	f := newFairMemory(entries, room)
+	now := time.Unix(0, 0)
+	until := now.Add(time.Minute)
+	for i := range uint64(10) {
+		f.put(1+i*memoryParts, []byte("little"), until)
+	}
+	for i := range uint64(50000) {
+		f.put(2+i*memoryParts, []byte("much"), until)
+	}
+	if f.n != entries || f.parts[2].len() != entries-10 {
+		t.Fatalf("%d entries, %d of the one who sends much", f.n, f.parts[2].len())
+	}
+	for i := range uint64(2000) { // by bytes
+		f.put(3+i*memoryParts, make([]byte, 4096), until)
+	}
+	if f.bytes > room || f.bytes < room/2 || f.parts[2].len() < entries/2 {
+		t.Fatalf("%d bytes, %d entries left of another", f.bytes, f.parts[2].len())
+	}
+	for i := range uint64(10) {
+		if _, ok := f.get(1+i*memoryParts, now); !ok {
+			t.Fatal("what little was remembered is gone")
+		}
+	}
+	if f.put(4, make([]byte, room+1), until); f.bytes > room {
+		t.Fatal("more than the room")
+	}
+	bytes, n := 0, 0
+	for i := range f.parts {
+		bytes += f.parts[i].bytes
+		n += f.parts[i].len()
+	}
+	if bytes != f.bytes || n != f.n {
+		t.Fatalf("%d bytes in %d entries, counted %d and %d", bytes, n, f.bytes, f.n)
+	}
+}
