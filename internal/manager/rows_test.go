@@ -76,6 +76,7 @@ func TestLogsAreDiscreet(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.writeRefusals(ctx, true)
+	eventually(t, "the refusal is written", func() bool { return strings.Contains(w.auditLog(), "request.refused") }) // by the loop, perhaps
 	text := w.auditLog()
 	t.Run("KO-PAR-13 neither addresses nor credentials are logged", func(t *testing.T) {
 		if strings.Contains(text, deviceAddr.Addr().String()) {
