@@ -23,7 +23,7 @@ import (
 type AuthServer interface {
 	associations
 	Issue(ctx context.Context, p authserver.Peer, q *ace.TokenRequest) (*ace.TokenResponse, error)
-	Refuse(ctx context.Context, client string, err error) (*ace.Error, error)
+	Refuse(ctx context.Context, p authserver.Peer, client string, err error) (*ace.Error, error)
 	Introspect(ctx context.Context, p authserver.Peer, q *ace.IntrospectionRequest) (*ace.IntrospectionResponse, error)
 	revocationList
 	Paths() (token, introspect, list string)

@@ -22,7 +22,7 @@ func (s *ASServer) token() mux.Handler {
 		}
 		q, err := ace.ParseTokenRequest(body)
 		if err != nil {
-			refusal, ferr := s.as.Refuse(r.Context(), peer.name, err)
+			refusal, ferr := s.as.Refuse(r.Context(), peer.peer, peer.name, err)
 			if ferr != nil {
 				s.fault(w, r, ferr)
 				return

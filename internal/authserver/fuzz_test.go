@@ -26,7 +26,7 @@ func FuzzIssue(f *testing.F) {
 		before := len(b.log(t))
 		q, err := ace.ParseTokenRequest(in)
 		if err != nil {
-			if e, err := b.Refuse(t.Context(), "switch", err); err != nil || e.Code != codes.BadRequest || e.Number == 0 {
+			if e, err := b.Refuse(t.Context(), b.peer(b.sw), "switch", err); err != nil || e.Code != codes.BadRequest || e.Number == 0 {
 				t.Fatal(e, err)
 			}
 			return

@@ -35,8 +35,8 @@ func (s *Service) issue(ctx context.Context, p Peer, q *ace.TokenRequest) (*ace.
 	if p.Kind != PeerClient {
 		return nil, &ace.Error{Code: codes.BadRequest, Number: ace.UnauthorizedClient, Description: "a resource server gets no tokens", Err: ErrDisabled}
 	}
-	if retry, ok := s.tokenLimit.Allow(p); !ok {
-		return nil, &ace.Error{Code: codeTooManyRequests, Description: "too many token requests", RetryAfter: retry}
+	if e := s.tokenAllowed(p); e != nil {
+		return nil, e
 	}
 	random, err := s.random(secretSize + saltSize + ctiRandom + tokenNonceSize - counterSize)
 	if err != nil {
@@ -58,9 +58,22 @@ func (s *Service) issue(ctx context.Context, p Peer, q *ace.TokenRequest) (*ace.
 	return i.response(), nil
 }
 
+// tokenAllowed returns the answer to a peer that asks for tokens too often.
+func (s *Service) tokenAllowed(p Peer) *ace.Error {
+	retry, ok := s.tokenLimit.Allow(p)
+	if ok {
+		return nil
+	}
+	return &ace.Error{Code: codeTooManyRequests, Description: "too many token requests", RetryAfter: retry}
+}
+
 // Refuse writes the audit record of a token request that could not be read, and returns the answer to it. err is of
-// [ace.ParseTokenRequest].
-func (s *Service) Refuse(ctx context.Context, client string, err error) (*ace.Error, error) {
+// [ace.ParseTokenRequest]. Such requests count as others do for whether a peer asks too often: then nothing is written.
+func (s *Service) Refuse(ctx context.Context, p Peer, client string, err error) (*ace.Error, error) {
+	if e := s.tokenAllowed(p); e != nil {
+		s.cfg.Meter.TokenRefused(e.Number)
+		return e, nil
+	}
 	e := refusal(err)
 	s.cfg.Meter.TokenRefused(e.Number)
 	return e, s.store.Update(ctx, func(tx *keystore.Tx) error { return s.audit(ctx, tx, refused(client, e.Error())) })

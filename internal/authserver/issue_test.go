@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -257,10 +258,39 @@ func TestRefusals(t *testing.T) {
 		b := newBench(t)
 		for in, want := range map[string]ace.ErrorCode{"\x80": ace.InvalidRequest, "\xa1\x09\x61a": ace.InvalidScope} {
 			_, err := ace.ParseTokenRequest([]byte(in))
-			e, err := b.Refuse(context.Background(), "lamp", err)
+			e, err := b.Refuse(context.Background(), b.peer(b.lamp), "lamp", err)
 			if err != nil || e.Number != want || e.Code != codes.BadRequest {
 				t.Fatal(e, err)
 			}
+		}
+	})
+	t.Run("requests that cannot be read count for whether a client asks too often, and cost no record then", func(t *testing.T) {
+		t.Parallel()
+		b := newBenchWith(t, func(c *Config) { c.TokenLimits = nil })
+		_, err := ace.ParseTokenRequest(nil)
+		burst := defaultTokenLimits().PerKey.Burst
+		for i := range int(burst) + 50 {
+			e, rerr := b.Refuse(t.Context(), b.peer(b.lamp), "lamp", err)
+			if rerr != nil || (i < int(burst)) != (e.Code == codes.BadRequest) {
+				t.Fatal(i, e, rerr)
+			}
+			if i >= int(burst) && (e.Code != codeTooManyRequests || e.RetryAfter <= 0) {
+				t.Fatal(i, e)
+			}
+		}
+		n := 0
+		for _, record := range b.log(t) {
+			if strings.Contains(record, `"token.refused"`) {
+				n++
+			}
+		}
+		if n != int(burst) {
+			t.Fatalf("%d records", n)
+		}
+		_, err = b.Issue(t.Context(), b.peer(b.lamp), room1(ace.RoleResponder))
+		var e *ace.Error
+		if !errors.As(err, &e) || e.Code != codeTooManyRequests {
+			t.Fatal(err)
 		}
 	})
 	t.Run("a refusal writes nothing but its audit record", func(t *testing.T) {

@@ -19,7 +19,7 @@ type Events interface {
 	// SecretInUseTwice: the enrolment secret of a client or resource server was used by a second one. It is told once for each
 	// such context.
 	SecretInUseTwice(name string)
-	// TokenRevoked: a token is no longer valid, before its time. It is told after that is durable.
+	// TokenRevoked: a token is no longer valid, before its time. It is told after that is durable, and again after a restart.
 	TokenRevoked(hash ace.TokenHash)
 }
 

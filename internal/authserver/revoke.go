@@ -26,8 +26,22 @@ func (s *Service) RevokeClient(ctx context.Context, name, cause string) error {
 		return err
 	}
 	s.forget(c.peer())
+	return s.revokeAll(ctx, c.Number, cause)
+}
+
+// RevokeTokens ends all tokens of a client before their time; it may ask for new ones. It follows a new secret when the old one
+// was copied: whoever has the copy may have got tokens with it. Errors wrap [ErrNotFound].
+func (s *Service) RevokeTokens(ctx context.Context, name, cause string) error {
+	c, err := s.Client(name)
+	if err != nil {
+		return err
+	}
+	return s.revokeAll(ctx, c.Number, cause)
+}
+
+func (s *Service) revokeAll(ctx context.Context, client uint64, cause string) error {
 	for after := uint64(0); ; {
-		last, hashes, err := s.revokeSome(ctx, c.Number, after, cause)
+		last, hashes, err := s.revokeSome(ctx, client, after, cause)
 		if err != nil {
 			return err
 		}
@@ -96,16 +110,18 @@ func (s *Service) revokeSome(ctx context.Context, client, after uint64, cause st
 	return last, hashes, nil
 }
 
-// RevokeToken ends a token before its time. Revoking it again, or after its end, does nothing.
+// RevokeToken ends a token before its time. Revoking it again only tells Events once more, and after its end it does nothing.
 func (s *Service) RevokeToken(ctx context.Context, h ace.TokenHash, cause string) error {
 	var changed []Peer
-	fresh := false
+	tell := false
 	err := s.store.Update(ctx, func(tx *keystore.Tx) error {
 		t, err := s.tokenHashed(tx, h)
-		if err != nil || t.Revoked != 0 || t.Expires <= s.now().Unix() {
+		if err != nil || t.Expires <= s.now().Unix() {
 			return err
 		}
-		fresh = true
+		if tell = true; t.Revoked != 0 {
+			return nil
+		}
 		u, err := s.newListUpdate(tx)
 		if err != nil {
 			return err
@@ -116,7 +132,7 @@ func (s *Service) RevokeToken(ctx context.Context, h ace.TokenHash, cause string
 		changed, err = u.write()
 		return err
 	})
-	if err == nil && fresh {
+	if err == nil && tell {
 		s.cfg.Events.TokenRevoked(h)
 		s.changed(changed)
 	}

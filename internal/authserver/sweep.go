@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
-// Run sweeps from time to time until ctx ends. It returns nil then; an error of the store is told by report and does not end it.
+// Run tells Events of all tokens on the list of revoked ones, as the process may have ended before it was told of the latest, and then
+// sweeps from time to time until ctx ends. An error of the store is told by report and does not end it.
 func (s *Service) Run(ctx context.Context, report func(error)) {
+	if err := s.tellRevoked(); err != nil {
+		report(err)
+	}
 	for {
 		if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			report(err)
@@ -22,6 +27,18 @@ func (s *Service) Run(ctx context.Context, report func(error)) {
 			return
 		}
 	}
+}
+
+func (s *Service) tellRevoked() error {
+	var list []ace.TokenHash
+	err := s.store.View(func(r keystore.Reader) (err error) {
+		list, err = (&listView{r: r, whole: true}).Full()
+		return err
+	})
+	for _, h := range list {
+		s.cfg.Events.TokenRevoked(h)
+	}
+	return err
 }
 
 // Sweep forgets tokens that have expired, takes those of them that were revoked off the list, and forgets input material that no

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestTokens(t *testing.T) {
 		_, err := b.Token(ace.TokenHash{1})
 		wantErr(t, err, ErrNotFound)
 	})
-	t.Run("a token is revoked once, and that is told", func(t *testing.T) {
+	t.Run("a token is revoked once, and that is told each time", func(t *testing.T) {
 		t.Parallel()
 		b := newBench(t)
 		resp, _ := b.issue(t, b.lamp, room1(ace.RoleResponder))
@@ -42,8 +43,17 @@ func TestTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if !b.TokenRevoked(h) || len(b.events.revoked) != 1 || must(b.Token(h)).Revoked.IsZero() {
+		if !b.TokenRevoked(h) || len(b.events.revoked) != 2 || must(b.Token(h)).Revoked.IsZero() {
 			t.Fatal("not revoked", b.events.revoked)
+		}
+		n := 0
+		for _, record := range b.log(t) {
+			if strings.Contains(record, `"token.revoked"`) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Fatalf("%d audit records", n)
 		}
 		b.restart(t)
 		if !b.TokenRevoked(h) {

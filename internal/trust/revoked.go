@@ -103,8 +103,12 @@ func (s *Service) learn(ctx context.Context, issuer string, n trl.News, known ui
 	})
 }
 
-// Learn takes in one revocation of an Authorization Server that tells it directly, such as one in this process.
+// Learn takes in one revocation of an Authorization Server that tells it directly, such as one in this process. One that is known
+// already costs nothing.
 func (s *Service) Learn(ctx context.Context, issuer string, h ace.TokenHash) error {
+	if s.Revoked(h) {
+		return nil
+	}
 	return s.learn(ctx, issuer, trl.News{Revoked: []ace.TokenHash{h}}, 0)
 }
 
