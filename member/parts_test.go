@@ -9,9 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/grouposcore"
+	"github.com/cohort-iot/cohort/internal/clock"
+	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -147,6 +150,30 @@ func TestDirectory(t *testing.T) {
 	d.forgetAll()
 	if look(2, 1) == nil || d.len() != 0 {
 		t.Error("somebody is known")
+	}
+}
+
+func TestParked(t *testing.T) {
+	c := clock.NewFake(time.Unix(1000, 0))
+	g := joiner(t, ace.RoleResponder)
+	g.d.cfg.Clock = c
+	park := func(gid, id byte) bool {
+		return g.park(coapmsg.OSCOREOption{KIDContext: []byte{gid}, KID: []byte{id}})
+	}
+	for i := range byte(maxParked) {
+		if !park(i, 1) {
+			t.Fatalf("no room for request %d", i)
+		}
+	}
+	if park(99, 1) {
+		t.Error("more room than there is")
+	}
+	if !park(3, 1) {
+		t.Error("a further request of one that waits needs no place of its own")
+	}
+	c.Advance(parkedFor)
+	if !park(99, 1) || len(g.parked) != 1 {
+		t.Errorf("%d wait, of which the endpoint has given up all but one", len(g.parked))
 	}
 }
 

@@ -128,14 +128,11 @@ func (g *Group) Unicast(ctx context.Context, to Peer, r Request) (*Answer, error
 	if err != nil {
 		return nil, err
 	}
-	if !to.Addr.IsValid() {
-		known, ok := g.dir.get(to.SenderID)
-		if !ok || !known.Addr.IsValid() {
-			return nil, fmt.Errorf("%w: sender id %x of group %s", ErrUnknownPeer, to.SenderID, g.name)
-		}
-		to.Addr = known.Addr
+	addr, err := g.whereIs(to)
+	if err != nil {
+		return nil, err
 	}
-	return g.one(ctx, r.endpoint(to.Addr, endpoint.WithPairwise(l.group, to.SenderID)))
+	return g.one(ctx, r.endpoint(addr, endpoint.WithPairwise(l.group, to.SenderID)))
 }
 
 // one makes an exchange with one member.

@@ -336,7 +336,7 @@ func (d *device) tryOpen() error {
 	}
 	d.light = &light{value: "off"}
 	m := endpoint.NewMux()
-	m.Handle("/light", endpoint.AcceptGroup|endpoint.AcceptPairwise, d.light)
+	m.Handle("/light", endpoint.AcceptGroup|endpoint.AcceptPairwise, endpoint.Observable(d.light))
 	cfg := member.Config{
 		Enrolment: d.enrol, Store: d.store, Listen: d.addr, Interface: d.w.iface, Network: d.w.network(),
 		Leisure: 100 * time.Millisecond, ProbingRate: 1 << 20, OnEvent: d.event, Meter: &d.drops,

@@ -128,27 +128,33 @@ func (a *app) ask(ctx context.Context, q *askFlags, r member.Request) error {
 	})
 }
 
-// askOne asks the member that --to names.
-func askOne(ctx context.Context, g *member.Group, to string, r member.Request) (*member.Answer, error) {
+// findPeer finds the member that --to names.
+func findPeer(ctx context.Context, g *member.Group, to string) (member.Peer, error) {
 	name, addr, hasAddr := strings.Cut(to, "@")
 	p, err := g.FindPeer(name)
 	if errors.Is(err, member.ErrUnknownPeer) { // perhaps it joined later
 		if err := g.UpdatePeers(ctx); err != nil {
-			return nil, err
+			return p, err
 		}
 		p, err = g.FindPeer(name)
 	}
+	if err == nil && hasAddr {
+		if p.Addr, err = netip.ParseAddrPort(addr); err != nil {
+			return p, cli.Fail(cli.ExitUsage, "as --to lamp-1@192.0.2.7:5683", "--to: %w", err)
+		}
+	}
+	return p, err
+}
+
+// askOne asks the member that --to names.
+func askOne(ctx context.Context, g *member.Group, to string, r member.Request) (*member.Answer, error) {
+	p, err := findPeer(ctx, g, to)
 	if err != nil {
 		return nil, err
 	}
-	if hasAddr {
-		if p.Addr, err = netip.ParseAddrPort(addr); err != nil {
-			return nil, cli.Fail(cli.ExitUsage, "as --to lamp-1@192.0.2.7:5683", "--to: %w", err)
-		}
-	}
 	one, err := g.Unicast(ctx, p, r)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, endpoint.ErrTimeout) || errors.Is(err, endpoint.ErrNoResponse) {
-		return nil, cli.Fail(cli.ExitPartial, "give --wait more time, or check that the member serves", "no answer of %s at %s: %w", name, p.Addr, err)
+		return nil, cli.Fail(cli.ExitPartial, "give --wait more time, or check that the member serves", "no answer of %s at %s: %w", p.Name, p.Addr, err)
 	}
 	return one, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/cohort-iot/cohort/cose"
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/keystore"
+	"github.com/cohort-iot/cohort/keystore/anchorfile"
 	"github.com/cohort-iot/cohort/keystore/filestore"
 	"github.com/cohort-iot/cohort/member"
 )
@@ -27,6 +28,10 @@ func (a *app) device(ctx context.Context, resources *endpoint.Mux, adjust func(*
 	if err != nil {
 		return err
 	}
+	rekeying, err := member.ParseRekeying(a.rekeying)
+	if err != nil {
+		return cli.Fail(cli.ExitUsage, "give control-uri, observe or both", "--rekeying: %w", err)
+	}
 	store, err := a.openStore(enrolment)
 	if err != nil {
 		return err
@@ -36,7 +41,7 @@ func (a *app) device(ctx context.Context, resources *endpoint.Mux, adjust func(*
 		return errors.Join(err, store.Close())
 	}
 	cfg := member.Config{
-		Enrolment: enrolment, Store: store, Listen: listen, Interface: iface, HopLimit: a.hopLimit, Log: a.log(),
+		Enrolment: enrolment, Store: store, Listen: listen, Interface: iface, HopLimit: a.hopLimit, Log: a.log(), Rekeying: rekeying,
 	}
 	if adjust != nil {
 		adjust(&cfg)
@@ -89,11 +94,17 @@ func (a *app) openStore(e *ace.Enrolment) (*keystore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	o := keystore.Options{DataKey: key}
+	if a.anchor != "" {
+		if o.Anchor, err = anchorfile.Open(a.anchor, dir); err != nil {
+			return nil, cli.Fail(cli.ExitUsage, "name a file in a directory with mode 0700, outside the state directory", "--anchor: %w", err)
+		}
+	}
 	b, err := filestore.Open(filepath.Join(dir, "state.db"))
 	if err != nil {
 		return nil, err
 	}
-	s, err := keystore.Open(b, keystore.Options{DataKey: key})
+	s, err := keystore.Open(b, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("state directory %s: %w", dir, err), b.Close())
 	}

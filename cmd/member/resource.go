@@ -36,7 +36,7 @@ func resources(list []string, changed func(path string, from endpoint.Peer, valu
 		}
 		seen[path] = true
 		r := &textResource{value: []byte(value), changed: changed, path: path}
-		m.Handle(path, endpoint.AcceptGroup|endpoint.AcceptPairwise, r)
+		m.Handle(path, endpoint.AcceptGroup|endpoint.AcceptPairwise, endpoint.Observable(r))
 	}
 	return m, nil
 }

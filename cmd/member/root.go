@@ -32,6 +32,8 @@ type app struct {
 	listen    string
 	iface     string
 	hopLimit  int
+	rekeying  string
+	anchor    string
 	verbose   bool
 }
 
@@ -66,11 +68,14 @@ func (a *app) root() *cobra.Command {
 	fs.StringVar(&a.listen, "listen", "", "`address:port` of this device; remembered (default: the address from which the Group Manager is reached, any port)")
 	fs.StringVar(&a.iface, "interface", "", "network interface `name` for multicast; remembered (default: that of the address)")
 	fs.IntVar(&a.hopLimit, "hop-limit", 1, "hop limit of requests to a group")
+	fs.StringVar(&a.rekeying, "rekeying", member.RekeyByControlURI.String(), "`way` to hear of new keys: control-uri, where the Group Manager sends them; observe, behind a NAT or firewall; both")
+	fs.StringVar(&a.anchor, "anchor", "", "`file` outside the state directory, best on another medium, that shows when the state was set back; always give it, or never")
 	fs.BoolVarP(&a.verbose, "verbose", "v", false, "log what the device does to standard error")
 	if err := errors.Join(root.MarkPersistentFlagFilename("enrolment", "json"), root.MarkPersistentFlagDirname("state")); err != nil {
 		panic(err) // a flag that does not exist
 	}
-	root.AddCommand(a.joinCmd(), a.serveCmd(), a.statusCmd(), a.leaveCmd(), a.decodeCmd())
+	root.AddCommand(a.joinCmd(), a.serveCmd(), a.statusCmd(), a.leaveCmd(), a.observeCmd(), a.decodeCmd())
+	cli.Complete(root, "rekeying", "control-uri", "observe", "both")
 	root.AddCommand(a.askCmds()...)
 	return root
 }

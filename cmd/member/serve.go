@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cohort-iot/cohort/cmd/internal/cli"
 	"github.com/cohort-iot/cohort/endpoint"
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/member"
 )
 
@@ -20,16 +22,25 @@ func (a *app) serveCmd() *cobra.Command {
 	var list []string
 	var pairwise bool
 	var leisure time.Duration
+	var fresh string
 	cmd := cli.Verb("serve", "Answer the groups' requests until interrupted", func(ctx context.Context, _ []string, _ *pflag.FlagSet) error {
 		lines := &lineWriter{a: a}
+		how, err := grouposcore.ParseFreshness(fresh)
+		if err != nil {
+			return cli.Fail(cli.ExitUsage, "give trust-first, echo or refuse", "--freshness: %w", err)
+		}
+		var device atomic.Pointer[member.Device]
 		m, err := resources(list, func(path string, from endpoint.Peer, value []byte) {
 			lines.printf("%s set to %q by %s, %s", path, value, from.Credential.Subject(), from.Mode)
+			if d := device.Load(); d != nil {
+				d.Notify(path)
+			}
 		})
 		if err != nil {
 			return err
 		}
 		return a.device(ctx, m, func(c *member.Config) {
-			c.PairwiseAnswers, c.Leisure = pairwise, leisure
+			c.PairwiseAnswers, c.Leisure, c.Freshness = pairwise, leisure, how
 			c.OnEvent = func(e member.Event) {
 				switch {
 				case e.Group == "":
@@ -40,6 +51,7 @@ func (a *app) serveCmd() *cobra.Command {
 				}
 			}
 		}, func(ctx context.Context, d *member.Device) error {
+			device.Store(d)
 			if j.group != "" {
 				if err := a.ensureJoined(ctx, d, &j); err != nil {
 					return err
@@ -57,6 +69,8 @@ func (a *app) serveCmd() *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringArrayVarP(&list, "resource", "r", []string{"/light=off"}, "`PATH=TEXT` of a resource with its first value; may be repeated")
 	fs.BoolVar(&pairwise, "pairwise-answers", false, "answer in pairwise mode where the group has it")
+	fs.StringVar(&fresh, "freshness", grouposcore.TrustFirst.String(), "`policy` for requests that may not be fresh, such as the first one of each peer after a start: trust-first takes them, echo has the peer repeat them, refuse drops them")
+	cli.Complete(cmd, "freshness", "trust-first", "echo", "refuse")
 	fs.DurationVar(&leisure, "leisure", endpoint.DefaultLeisure, "time over which answers to group requests are spread")
 	return cmd
 }
