@@ -358,9 +358,10 @@ func (d *device) rekeyed(w mux.ResponseWriter, r *mux.Message) {
 	_ = w.SetResponse(codes.Changed, 0, nil)
 }
 
-// follow installs a newer version; the Sender ID stays. The caller holds mu.
+// follow installs the next version; the Sender ID stays. One after that does not
+// say all that changed in between: the device asks later. The caller holds mu.
 func (d *device) follow(m *groupcomm.RekeyMessage) error {
-	if d.holds == nil || m.Version <= d.holds.version {
+	if d.holds == nil || m.Version != d.holds.version+1 {
 		return nil
 	}
 	h := *d.holds

@@ -253,7 +253,7 @@ func (d *device) compare(ctx context.Context, v *view) error {
 	case was == in && !listed && !d.w.mayLose(d.born, v.keys.Version):
 		defer d.mu.Unlock()
 		return fmt.Errorf("was told that it is in as %s and is no member", node)
-	case was == in && node != m.Node:
+	case was == in && listed && node != m.Node:
 		defer d.mu.Unlock()
 		return fmt.Errorf("is member %s and was told %s", m.Node, node)
 	case was == out && listed:
