@@ -119,12 +119,13 @@ func observedKey(p *Peer) string {
 // server. What answers a later registration is. Under one registration,
 // protected responses are in order already: their openers see to it (RFC 8613,
 // Section 7.4.1); plain ones go by RFC 7641, Section 3.4, unless they came in the
-// acknowledgement of a later registration.
+// acknowledgement of a later registration, or by TCP, which keeps their order and
+// makes the value mean nothing (RFC 8323, Section 7.1).
 func (o *observation) newer(s *observed, x *exchange, resp *Response, piggybacked bool) bool {
 	if x != s.current && s.current != nil && x.serial < s.current.serial {
 		return false
 	}
-	if v, ok := observeValue(resp); ok && resp.Peer.Mode == Plain {
+	if v, ok := observeValue(resp); ok && resp.Peer.Mode == Plain && resp.Peer.Via != ViaTCP {
 		if s.heard && (x == s.current || !piggybacked) && !fresher(s.seq, s.at, v, resp.Received) {
 			return false
 		}

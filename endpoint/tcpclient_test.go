@@ -138,6 +138,61 @@ func TestTCPClient(t *testing.T) {
 			}
 		})
 	})
+	t.Run("RFC 8323, 7.1: the Observe values of notifications mean nothing", func(t *testing.T) {
+		inStreamWorld(t, endpoint.Config{}, func(t *testing.T, w *streamWorld) {
+			to := netip.MustParseAddrPort("10.0.0.9:5683")
+			l, err := w.net.ListenStream(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			seen := watch(t, w.server, endpoint.Request{To: to, Via: endpoint.ViaTCP, Code: codes.GET, Path: "x"})
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newRawStream(t, c)
+			r.put(message.Message{Code: coapmsg.CSM})
+			r.next(time.Second)
+			reg := r.next(time.Second)
+			for i, v := range [][]byte{{7}, nil, nil, {7}, {6}} {
+				state := fmt.Sprint(i)
+				r.put(message.Message{Code: codes.Content, Token: reg.Token, Options: message.Options{{ID: message.Observe, Value: v}}, Payload: []byte(state)})
+				seen.want(state)
+			}
+			seen.stop()
+			if m := r.next(time.Second); !bytes.Equal(m.Token, reg.Token) || !coapmsg.Has(m.Options, message.Observe) {
+				t.Fatalf("not canceled: %+v", m)
+			}
+		})
+	})
+	t.Run("responses to a group request do not come by connections", func(t *testing.T) {
+		inStreamWorld(t, endpoint.Config{InsecurePlainMulticast: true}, func(t *testing.T, w *streamWorld) {
+			g, err := w.net.ListenGroup(groupAddr, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			r, udp := greeted(t, w.net, serverAddr), listenRaw(t, w.net.Network, otherAddr)
+			go func() {
+				m := (&raw{t, g}).nextMessage(time.Second)
+				r.put(message.Message{Code: codes.Content, Token: m.Token, Payload: []byte("by TCP")})
+				udp.send(serverAddr, encode(t, message.Message{Type: non, MessageID: 1, Code: codes.Content, Token: m.Token, Payload: []byte("by UDP")}))
+			}()
+			ctx, cancel := within(time.Minute)
+			defer cancel()
+			var got []string
+			for resp, err := range w.server.DoMulticast(ctx, endpoint.Request{To: groupAddr, Code: codes.GET}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, string(resp.Payload))
+			}
+			if len(got) != 1 || got[0] != "by UDP" {
+				t.Fatal(got)
+			}
+		})
+	})
 	t.Run("a server asks a client by the connection that the client opened", func(t *testing.T) {
 		inStreamWorld(t, endpoint.Config{}, func(t *testing.T, w *streamWorld) {
 			r := greeted(t, w.net, serverAddr)
