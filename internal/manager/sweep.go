@@ -18,11 +18,40 @@ type sweeper struct {
 	wake  chan struct{}
 	mu    sync.Mutex
 	timer clock.Timer
+	due   time.Time // when the timer ends; zero: not known, a sweep is under way
 
 	expiring sync.Mutex // held while tokens that ended are taken off the books
 }
 
 func (s *Service) wakeSweep() { signal(s.sweeper.wake) }
+
+// sweepBy makes sure that there is a sweep when something falls due.
+func (s *Service) sweepBy(at time.Time) {
+	s.sweeper.mu.Lock()
+	soon := s.sweeper.due.IsZero() || at.Before(s.sweeper.due)
+	s.sweeper.mu.Unlock()
+	if soon {
+		s.wakeSweep()
+	}
+}
+
+// begin notes that a sweep is under way: what falls due from now on may be missed
+// by it.
+func (w *sweeper) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due = time.Time{}
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// again has the next sweep begin in a while.
+func (w *sweeper) again(c clock.Clock, in time.Duration, wake func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.due, w.timer = c.Now().Add(in), c.AfterFunc(in, wake)
+}
 
 func (s *Service) runSweep(ctx context.Context) {
 	for {
@@ -36,14 +65,13 @@ func (s *Service) runSweep(ctx context.Context) {
 			s.sweeper.mu.Unlock()
 			return
 		}
+		s.sweeper.begin()
 		next, err := s.sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "a sweep of the groups failed", "error", err)
 		}
 		signal(s.confirms.wake) // refusals that were only counted may be due
-		s.sweeper.mu.Lock()
-		s.sweeper.timer = s.clock.AfterFunc(next, s.wakeSweep)
-		s.sweeper.mu.Unlock()
+		s.sweeper.again(s.clock, next, s.wakeSweep)
 	}
 }
 

@@ -35,6 +35,7 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		return nil, err
 	}
 	var number uint64
+	crowding := false
 	err = s.update(ctx, func(t *txn) error {
 		superseded = nil
 		if !t.now.Before(a.Token.Expires) {
@@ -61,11 +62,12 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		c.NextAssoc++
 		e.Scope, e.Expires, e.Challenge = a.Token.Scope.Marshal(), a.Token.Expires.Unix(), a.Token.Challenge
 		e.Assoc, e.Material = a.Number, a.Token.Material.ID
+		tokens := len(cl.Tokens)
 		crowded, err := t.crowdedOut(cl, e.ID)
 		if err != nil {
 			return err
 		}
-		superseded = append(superseded, crowded...)
+		superseded, crowding = append(superseded, crowded...), len(cl.Tokens) < tokens
 		for _, old := range superseded {
 			if err := t.dropAssociation(old); err != nil {
 				return err
@@ -92,7 +94,11 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 	if err != nil {
 		return nil, err
 	}
-	s.wakeSweep()
+	if crowding {
+		s.wakeSweep() // memberships rested on the tokens that had to go
+	} else {
+		s.sweepBy(a.Token.Expires)
+	}
 	if err := s.oweClient(number); err != nil {
 		s.log.WarnContext(ctx, "cannot look what a device is owed", "error", err)
 	}
