@@ -12,7 +12,6 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
-	"github.com/plgd-dev/go-coap/v3/mux"
 
 	"github.com/cohort-iot/cohort/endpoint"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
@@ -23,93 +22,154 @@ const (
 	// servedClients ask at once, each by a socket of its own and one request
 	// after the other.
 	servedClients = 32
-	// servedRequests is how many requests one client sends in a full run.
+	// servedRequests is how many requests one client sends to one server in a
+	// full run.
 	servedRequests = 4000
-	// servedSlots are the parts of a run whose rates are compared.
-	servedSlots = 5
+	// servedSlots are the parts of a run. The servers are asked by turns, part by
+	// part, so that whatever else the machine does is felt by all.
+	servedSlots = 10
+	// servedTail are the parts at the beginning and at the end that are compared.
+	servedTail = 2
 )
 
 // servedSuite measures requests served over UDP loopback, against a loop that
 // only parses and encodes messages on the same kind of socket, and with the same
 // clients. They run on the same processors.
 func servedSuite(m *meter) ([]figure, error) {
-	n := max(servedSlots, min(servedRequests, servedRequests*m.rounds/100))
+	n := max(servedSlots, min(servedRequests, servedRequests*m.rounds/100)/servedSlots*servedSlots)
 	plain, err := plainRequests(n)
 	if err != nil {
 		return nil, err
-	}
-	echo, err := withEcho(func(to netip.AddrPort) (served, error) { return drive(to, plain) })
-	if err != nil {
-		return nil, fmt.Errorf("codec echo: %w", err)
-	}
-	own, err := withEndpoint(nil, func(to netip.AddrPort) (served, error) { return drive(to, plain) })
-	if err != nil {
-		return nil, fmt.Errorf("plain: %w", err)
-	}
-	other, err := withGoCoAP(func(to netip.AddrPort) (served, error) { return drive(to, plain) })
-	if err != nil {
-		return nil, fmt.Errorf("go-coap: %w", err)
 	}
 	contexts, protected, err := protectedRequests(n)
 	if err != nil {
 		return nil, err
 	}
-	secure, err := withEndpoint(contexts, func(to netip.AddrPort) (served, error) { return drive(to, protected) })
-	if err != nil {
-		return nil, fmt.Errorf("OSCORE: %w", err)
-	}
-	peer, err := peerBytes(min(10*m.rounds, 1000))
-	if err != nil {
+	echo := &served{name: "codec echo", open: openEcho, requests: plain}
+	own := &served{name: "plain", open: func() (netip.AddrPort, func(), error) { return openEndpoint(nil) }, requests: plain}
+	secure := &served{name: "OSCORE", open: func() (netip.AddrPort, func(), error) { return openEndpoint(contexts) }, requests: protected}
+	if err := driveAll(echo, own, secure); err != nil {
 		return nil, err
 	}
-	observer, err := observerBytes(min(20*m.rounds, 2000))
-	if err != nil {
+	// By itself, since what it keeps of each exchange is work for the collector.
+	beside := &served{name: "codec echo", open: openEcho, requests: plain}
+	other := &served{name: "go-coap", open: openGoCoAP, requests: plain}
+	if err := driveAll(beside, other); err != nil {
 		return nil, err
 	}
-	return []figure{
-		reachTimes("OSCORE requests served over UDP loopback, of a codec echo", secure.rate, echo.rate, "1/s", 0.45),
-		reach("OSCORE requests served over UDP loopback", secure.rate, echo.rate, "1/s", 60000),
-		count("allocations for one of them, server side", math.Round(secure.allocations*10)/10, "allocations", 16),
-		reachTimes("the last fifth of them beside the first", secure.last, secure.first, "1/s", 0.8),
-		shown("plain requests served", own.rate, echo.rate, "1/s"),
-		shown("the same by go-coap's server", other.rate, echo.rate, "1/s"),
-		{Name: "memory for a peer that was served, and its duplicates", Value: peer, Unit: "bytes", Goal: "none", Met: true},
-		{Name: "memory for an observer", Value: observer, Unit: "bytes", Goal: "none", Met: true},
-	}, nil
+	exchanges := n * servedClients
+	tail := exchanges / servedSlots * servedTail
+	// What the echo gained or lost meanwhile is not the server's.
+	first, last := secure.rate(0, servedTail), secure.rate(servedSlots-servedTail, servedSlots)
+	last *= echo.rate(0, servedTail) / echo.rate(servedSlots-servedTail, servedSlots)
+	figures := []figure{
+		reachTimes("OSCORE requests served over UDP loopback, of a codec echo", secure.rate(0, servedSlots), echo.rate(0, servedSlots), "1/s", 0.45),
+		reach("OSCORE requests served over UDP loopback", secure.rate(0, servedSlots), echo.rate(0, servedSlots), "1/s", 60000),
+		count("allocations for one of them, server side", math.Round(secure.allocations()*10)/10, "allocations", 16),
+		reachTimes(fmt.Sprintf("the last %d of %d of them beside the first %d", tail, exchanges, tail), last, first, "1/s", 0.8),
+		shown("plain requests served", own.rate(0, servedSlots), echo.rate(0, servedSlots), "1/s"),
+		shown("the same by go-coap's server", other.rate(0, servedSlots), beside.rate(0, servedSlots), "1/s"),
+		memoryFigure(fmt.Sprintf("memory left by an OSCORE exchange, after %d of them", exchanges-tail), max(0, secure.left/float64(tail)), n == servedRequests),
+		memoryFigure("memory left by an exchange of go-coap's server, after as many", max(0, other.left/float64(tail)), false),
+	}
+	more, err := servedMemory(m)
+	return append(figures, more...), err
 }
 
-// served is what one run gave: requests a second in all of it, in its first and
-// in its last part, and allocations for a request. Clients make none.
-type served struct{ rate, first, last, allocations float64 }
+// memoryFigure is a figure in bytes that is to be nothing but noise, or has no
+// goal.
+func memoryFigure(name string, bytes float64, nothing bool) figure {
+	if nothing {
+		return count(name, bytes, "bytes", 16)
+	}
+	return figure{Name: name, Value: bytes, Unit: "bytes", Goal: "none", Met: true}
+}
 
-// drive sends the requests of each client and waits for each response.
-func drive(to netip.AddrPort, requests [][][]byte) (served, error) {
-	conns := make([]*net.UDPConn, len(requests))
-	for i := range conns {
+// served is a server and what was measured of it. Clients allocate nothing.
+type served struct {
+	name     string
+	open     func() (netip.AddrPort, func(), error)
+	requests [][][]byte // of each client
+
+	conns    []*net.UDPConn
+	n        int // requests of a client in one slot
+	took     [servedSlots]time.Duration
+	mallocs  uint64
+	left     float64 // bytes after the tail that were not there before it
+	shutdown func()
+}
+
+// rate is how many requests a second were served in some slots.
+func (s *served) rate(from, to int) float64 {
+	var took time.Duration
+	for _, d := range s.took[from:to] {
+		took += d
+	}
+	return float64((to-from)*s.n*len(s.conns)) / took.Seconds()
+}
+
+// allocations is how many there were for one request.
+func (s *served) allocations() float64 {
+	return float64(s.mallocs) / float64(servedSlots*s.n*len(s.conns))
+}
+
+// driveAll opens servers and asks them by turns.
+func driveAll(servers ...*served) error {
+	for _, s := range servers {
+		if err := s.start(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		defer s.close()
+	}
+	for slot := range servedSlots {
+		for _, s := range servers {
+			if err := s.slot(slot); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *served) start() error {
+	to, shutdown, err := s.open()
+	if err != nil {
+		return err
+	}
+	s.shutdown = shutdown
+	s.n = len(s.requests[0]) / servedSlots
+	for range s.requests {
 		c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
 		if err != nil {
-			return served{}, err
+			s.close()
+			return err
 		}
-		defer c.Close()
-		conns[i] = c
+		s.conns = append(s.conns, c)
 	}
-	n := len(requests[0]) / servedSlots
-	var rates [servedSlots]float64
+	return nil
+}
+
+func (s *served) close() {
+	for _, c := range s.conns {
+		c.Close()
+	}
+	s.shutdown()
+}
+
+// slot sends the requests of one part and waits for each response.
+func (s *served) slot(i int) error {
 	var before, after runtime.MemStats
-	runtime.GC()
+	held := live()
 	runtime.ReadMemStats(&before)
 	began := time.Now()
-	for slot := range rates {
-		start := time.Now()
-		if err := driveSlot(conns, requests, slot*n, (slot+1)*n); err != nil {
-			return served{}, err
-		}
-		rates[slot] = float64(len(conns)*n) / time.Since(start).Seconds()
-	}
-	total := float64(len(conns) * n * servedSlots)
-	elapsed := time.Since(began)
+	err := driveSlot(s.conns, s.requests, i*s.n, (i+1)*s.n)
+	s.took[i] = time.Since(began)
 	runtime.ReadMemStats(&after)
-	return served{total / elapsed.Seconds(), rates[0], rates[servedSlots-1], float64(after.Mallocs-before.Mallocs) / total}, nil
+	s.mallocs += after.Mallocs - before.Mallocs
+	if i >= servedSlots-servedTail {
+		s.left += live() - held
+	}
+	return err
 }
 
 func driveSlot(conns []*net.UDPConn, requests [][][]byte, from, to int) error {
@@ -210,149 +270,4 @@ func protectedRequests(n int) (*endpoint.Contexts, [][][]byte, error) {
 		}
 	}
 	return contexts, all, nil
-}
-
-// withEcho runs f against the floor: a loop that parses a message and answers
-// with another one.
-func withEcho(f func(netip.AddrPort) (served, error)) (served, error) {
-	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(anyPort))
-	if err != nil {
-		return served{}, err
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		in, out := make([]byte, 2048), make([]byte, 0, 2048)
-		for {
-			n, from, err := c.ReadFromUDPAddrPort(in)
-			if err != nil {
-				return
-			}
-			m, err := coapmsg.ParseDatagram(in[:n])
-			if err != nil {
-				continue
-			}
-			m.Type, m.Code, m.Options = message.Acknowledgement, codes.Changed, nil
-			if out, err = coapmsg.AppendDatagram(out[:0], m); err == nil {
-				_, _ = c.WriteToUDPAddrPort(out, from)
-			}
-		}
-	}()
-	s, err := f(c.LocalAddr().(*net.UDPAddr).AddrPort())
-	c.Close()
-	<-done
-	return s, err
-}
-
-var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
-
-// answer is the payload of every response.
-var answer = make([]byte, payloadSize)
-
-// lightHandler answers with a payload as long as the request's.
-func lightHandler(w mux.ResponseWriter, _ *mux.Message) {
-	_ = w.SetResponse(codes.Changed, message.AppOctets, bytes.NewReader(answer))
-}
-
-// observedHandler lets itself be observed.
-func observedHandler(w mux.ResponseWriter, _ *mux.Message) {
-	_ = w.SetResponse(codes.Content, message.AppOctets, bytes.NewReader(answer), message.Option{ID: message.Observe})
-}
-
-func newServer(contexts *endpoint.Contexts, change func(*endpoint.Config)) (*endpoint.Endpoint, error) {
-	m := endpoint.NewMux()
-	m.Handle("/light", endpoint.AcceptPlain|endpoint.AcceptOSCORE, mux.HandlerFunc(lightHandler))
-	m.Handle("/state", endpoint.AcceptPlain, mux.HandlerFunc(observedHandler))
-	cfg := endpoint.Config{Unicast: anyPort, Handler: m}
-	if contexts != nil {
-		cfg.Openers = []endpoint.RequestOpener{contexts}
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	return endpoint.New(cfg)
-}
-
-// withEndpoint runs f against this module's endpoint.
-func withEndpoint(contexts *endpoint.Contexts, f func(netip.AddrPort) (served, error)) (served, error) {
-	e, err := newServer(contexts, nil)
-	if err != nil {
-		return served{}, err
-	}
-	defer e.Close()
-	return f(e.LocalAddr())
-}
-
-// peerBytes is what remains of a peer that was served, in bytes: the answer for
-// its duplicates.
-func peerBytes(n int) (float64, error) {
-	e, err := newServer(nil, func(c *endpoint.Config) { c.DedupEntries = 16 * n })
-	if err != nil {
-		return 0, err
-	}
-	defer e.Close()
-	r, err := encoded(request(), 1)
-	if err != nil {
-		return 0, err
-	}
-	buf := make([]byte, 2048)
-	one := func() error {
-		c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(e.LocalAddr()))
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		return ask(c, r, buf)
-	}
-	for range 10 {
-		if err := one(); err != nil {
-			return 0, err
-		}
-	}
-	before := live()
-	for range n {
-		if err := one(); err != nil {
-			return 0, err
-		}
-	}
-	return max(0, live()-before) / float64(n), nil
-}
-
-// observerBytes is what an observer costs, in bytes.
-func observerBytes(n int) (float64, error) {
-	e, err := newServer(nil, func(c *endpoint.Config) { c.Observations, c.ObservationsPerPeer = 16*n, 16*n })
-	if err != nil {
-		return 0, err
-	}
-	defer e.Close()
-	c, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(e.LocalAddr()))
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	buf := make([]byte, 2048)
-	register := func(i int) error {
-		m := request()
-		m.Code, m.Payload = codes.GET, nil
-		m.Options = message.Options{{ID: message.Observe}, {ID: message.URIPath, Value: []byte("state")}}
-		r, err := encoded(m, i)
-		if err != nil {
-			return err
-		}
-		return ask(c, r, buf)
-	}
-	if err := register(0); err != nil {
-		return 0, err
-	}
-	before := live()
-	for i := range n {
-		if err := register(i + 1); err != nil {
-			return 0, err
-		}
-	}
-	bytes := max(0, live()-before) / float64(n)
-	if e.Observers() < n {
-		return 0, fmt.Errorf("%d observers of %d", e.Observers(), n)
-	}
-	return bytes, nil
 }
