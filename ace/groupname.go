@@ -15,10 +15,10 @@ const MaxGroupName = 255
 // "..", which URI resolution removes. Errors wrap [ErrScope].
 func CheckGroupName(name string) error {
 	if name == "" || len(name) > MaxGroupName || name == "." || name == ".." {
-		return fmt.Errorf("%w: %q cannot name a group", ErrScope, name)
+		return groupNameError(fmt.Sprintf("%q cannot name a group", name))
 	}
 	if strings.EqualFold(name, noSec) {
-		return fmt.Errorf("%w: %q means no security at all", ErrScope, name)
+		return groupNameError(fmt.Sprintf("the group name %q means no security at all", name))
 	}
 	for i := range len(name) {
 		c := name[i]
@@ -26,7 +26,7 @@ func CheckGroupName(name string) error {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case strings.IndexByte("-._~!$&'()*+,;=:@", c) >= 0:
 		default:
-			return fmt.Errorf("%w: a group name cannot contain %q", ErrScope, c)
+			return groupNameError(fmt.Sprintf("a group name cannot contain %q", c))
 		}
 	}
 	return nil
@@ -35,3 +35,12 @@ func CheckGroupName(name string) error {
 // noSec is the name that no security group may have, in any letter case: nodes could take it for a sign that a group goes without
 // security (draft-ietf-core-groupcomm-bis, Section 2.2.1.3).
 const noSec = "NoSec"
+
+// groupNameError says what is wrong with a name. It is an [ErrScope], and does not say so: an operator who names a group thinks of
+// no scope.
+type groupNameError string
+
+func (e groupNameError) Error() string { return string(e) }
+
+// Is implements the interface of errors.Is.
+func (e groupNameError) Is(target error) bool { return target == ErrScope }

@@ -54,14 +54,103 @@ func TestAuthServer(t *testing.T) {
 	if list, err := a.Devices(ctx); err != nil || len(list) != 1 || list[0].Name != "switch" {
 		t.Errorf("list %+v, %v", list, err)
 	}
-	if n, err := a.Revoke(ctx, "switch"); err != nil || n != 1 {
-		t.Errorf("revoked out of %d groups, %v", n, err)
+	if v, err := a.Revoke(ctx, "switch"); err != nil || v != (Revoked{Groups: 1}) {
+		t.Errorf("revoked: %+v, %v", v, err)
 	}
-	if n, err := a.Revoke(ctx, "switch"); err != nil || n != 2 {
-		t.Errorf("a second time: %d groups, %v", n, err)
+	if v, err := a.Revoke(ctx, "switch"); err != nil || v != (Revoked{Groups: 2}) {
+		t.Errorf("a second time: %+v, %v", v, err)
 	}
 	if d, err := a.Device(ctx, "switch"); err != nil || !d.Revoked {
 		t.Errorf("device %+v, %v", d, err)
+	}
+}
+
+func TestReenrol(t *testing.T) {
+	a := newAuthServer(t)
+	as := a.Registry.(*authserver.Service)
+	ctx := t.Context()
+	first, err := a.Enrol(ctx, DeviceSpec{Name: "switch", Groups: map[string]string{"lights": "requester"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secretOf := func(e Enrolled) string {
+		t.Helper()
+		f, err := ace.ParseEnrolment(e.Enrolment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := f.AS.Params()
+		return string(p.MasterSecret)
+	}
+	token := func() ace.TokenHash {
+		t.Helper()
+		c, err := as.Client("switch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := as.Issue(ctx, authserver.Peer{Kind: authserver.PeerClient, Number: c.Number}, &ace.TokenRequest{GrantType: ace.GrantClientCredentials})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ace.HashToken(resp.AccessToken)
+	}
+	old := token()
+	kept, err := a.Reenrol(ctx, "switch", Reenrolment{KeepTokens: true})
+	if err != nil || secretOf(kept) == secretOf(first) || kept.Device.Groups["lights"] != "requester" {
+		t.Fatalf("%+v, %v", kept.Device, err)
+	}
+	if as.TokenRevoked(old) {
+		t.Error("a token that was to be kept is revoked")
+	}
+	second, err := a.Reenrol(ctx, "switch", Reenrolment{})
+	if err != nil || secretOf(second) == secretOf(kept) {
+		t.Fatal("the secret is the old one", err)
+	}
+	if !as.TokenRevoked(old) {
+		t.Error("a token that was got with the old secret lives on")
+	}
+	if as.TokenRevoked(token()) {
+		t.Error("a token that was got with the new secret is revoked")
+	}
+	if v, err := a.Revoke(ctx, "switch"); err != nil || v.Groups != 2 { // once by Reenrol
+		t.Errorf("%+v, %v", v, err)
+	}
+	if back, err := a.Reenrol(ctx, "switch", Reenrolment{}); err != nil || back.Device.Revoked {
+		t.Errorf("%+v, %v", back.Device, err)
+	}
+	if _, err := a.Reenrol(ctx, "none", Reenrolment{}); domainProblem(err).Status != http.StatusNotFound {
+		t.Error(err)
+	}
+}
+
+func TestElsewhere(t *testing.T) {
+	a := newAuthServer(t)
+	ctx := t.Context()
+	a.HasGroup = func(_ context.Context, name string) (bool, error) { return name == "lights", nil }
+	e, err := a.Enrol(ctx, DeviceSpec{Name: "here", Groups: map[string]string{"lights": "requester", "lihgts": "requester", "floor-*": "requester"}})
+	if err != nil || len(e.Missing) != 1 || e.Missing[0] != "lihgts" {
+		t.Errorf("missing %v, %v", e.Missing, err)
+	}
+	_, err = a.Enrol(ctx, DeviceSpec{Name: "there", Audience: "gm2", Groups: map[string]string{"pumps": "requester"}})
+	if p := domainProblem(err); p.Kind != "no-server" || !strings.Contains(p.Hint, "rs enroll") {
+		t.Errorf("%+v", p)
+	}
+	if _, err := a.Registry.(*authserver.Service).EnrolRS(ctx, authserver.RSRequest{Audience: "gm2", URI: "coap://127.0.0.2:5683"}); err != nil {
+		t.Fatal(err)
+	}
+	e, err = a.Enrol(ctx, DeviceSpec{Name: "there", Audience: "gm2", Groups: map[string]string{"pumps": "requester"}})
+	if err != nil || e.Missing != nil || e.Device.For != "gm2" || e.Device.Groups["pumps"] != "requester" {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if f, err := ace.ParseEnrolment(e.Enrolment); err != nil || f.Audience != "gm2" || f.GM != "coap://127.0.0.2:5683" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if v, err := a.Revoke(ctx, "there"); err != nil || !v.Elsewhere {
+		t.Errorf("%+v, %v", v, err)
+	}
+	a.Evict, a.HasGroup = nil, nil
+	if v, err := a.Revoke(ctx, "here"); err != nil || !v.Elsewhere {
+		t.Errorf("an Authorization Server alone: %+v, %v", v, err)
 	}
 }
 

@@ -226,9 +226,14 @@ func (c *Client) Device(ctx context.Context, name string) (d Device, err error) 
 }
 
 // RevokeDevice ends a device: it gets no more tokens and is put out of all its
-// groups. It returns out of how many.
-func (c *Client) RevokeDevice(ctx context.Context, name string) (groups int, err error) {
-	var v Revoked
+// groups.
+func (c *Client) RevokeDevice(ctx context.Context, name string) (v Revoked, err error) {
 	err = c.call(ctx, http.MethodPost, []string{"devices", name, "revoke"}, nil, &v)
-	return v.Groups, err
+	return v, err
+}
+
+// ReenrolDevice gives a device a new secret, which the answer holds.
+func (c *Client) ReenrolDevice(ctx context.Context, name string, how Reenrolment) (e Enrolled, err error) {
+	err = c.call(ctx, http.MethodPost, []string{"devices", name, "reenrol"}, how, &e)
+	return e, err
 }

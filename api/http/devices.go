@@ -42,9 +42,22 @@ func (s *server) revokeDevice(w http.ResponseWriter, r *http.Request) error {
 	if err := noBody(r); err != nil {
 		return err
 	}
-	n, err := s.Devices.Revoke(r.Context(), r.PathValue("device"))
+	v, err := s.Devices.Revoke(r.Context(), r.PathValue("device"))
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, Revoked{n})
+	return writeJSON(w, http.StatusOK, v)
+}
+
+func (s *server) reenrolDevice(w http.ResponseWriter, r *http.Request) error {
+	var how Reenrolment
+	if err := readJSON(w, r, &how); err != nil {
+		return err
+	}
+	e, err := s.Devices.Reenrol(r.Context(), r.PathValue("device"), how)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return writeJSON(w, http.StatusOK, e)
 }

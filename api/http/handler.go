@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"path"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/internal/authserver"
 	"github.com/cohort-iot/cohort/internal/manager"
+	"github.com/cohort-iot/cohort/internal/trust"
 )
 
 // Groups is the domain's side of /v1/groups. *manager.Service implements it.
@@ -41,7 +43,8 @@ type Devices interface {
 	Enrol(ctx context.Context, spec DeviceSpec) (Enrolled, error)
 	Devices(ctx context.Context) ([]Device, error)
 	Device(ctx context.Context, name string) (Device, error)
-	Revoke(ctx context.Context, name string) (groups int, err error)
+	Reenrol(ctx context.Context, name string, how Reenrolment) (Enrolled, error)
+	Revoke(ctx context.Context, name string) (Revoked, error)
 }
 
 // Config is what a handler puts on HTTP. Health is required, and all domains of
@@ -59,6 +62,9 @@ type Config struct {
 	Tokens          Tokens
 	ResourceServers ResourceServers
 
+	// Inspect is what the Group Manager makes of a token; nil: it is not asked.
+	Inspect func(token []byte) *ace.Inspection
+
 	Health func(ctx context.Context) Health
 
 	Log *slog.Logger // nil: nothing is logged
@@ -73,7 +79,8 @@ type endpoint func(s *server, w http.ResponseWriter, r *http.Request) error
 
 // routes of every role.
 var commonRoutes = map[string]endpoint{
-	"GET /v1/health": (*server).health,
+	"GET /v1/health":          (*server).health,
+	"POST /v1/tokens/inspect": (*server).inspectToken,
 }
 
 // managerRoutes are those of a Group Manager.
@@ -104,13 +111,13 @@ var managerRoutes = map[string]endpoint{
 
 // authServerRoutes are those of an Authorization Server.
 var authServerRoutes = map[string]endpoint{
-	"GET /v1/devices":                  (*server).listDevices,
-	"POST /v1/devices":                 (*server).enrolDevice,
-	"GET /v1/devices/{device}":         (*server).showDevice,
-	"POST /v1/devices/{device}/revoke": (*server).revokeDevice,
+	"GET /v1/devices":                   (*server).listDevices,
+	"POST /v1/devices":                  (*server).enrolDevice,
+	"GET /v1/devices/{device}":          (*server).showDevice,
+	"POST /v1/devices/{device}/reenrol": (*server).reenrolDevice,
+	"POST /v1/devices/{device}/revoke":  (*server).revokeDevice,
 
 	"GET /v1/tokens":                (*server).listTokens,
-	"POST /v1/tokens/inspect":       (*server).inspectToken,
 	"POST /v1/tokens/{hash}/revoke": (*server).revokeToken,
 
 	"GET /v1/resource-servers":                    (*server).listResourceServers,
@@ -162,7 +169,7 @@ func New(c Config) (http.Handler, error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if p, ok := PeerFrom(r.Context()); ok {
 				actor := fmt.Sprintf("uid:%d", p.UID)
-				r = r.WithContext(authserver.WithActor(manager.WithActor(r.Context(), actor), actor))
+				r = r.WithContext(trust.WithActor(authserver.WithActor(manager.WithActor(r.Context(), actor), actor), actor))
 			}
 			if err := e(s, w, r); err != nil {
 				s.refuse(w, r, err)

@@ -203,13 +203,21 @@ func (d *domain) Device(ctx context.Context, name string) (Device, error) {
 	return dev, d.note(ctx)
 }
 
-func (d *domain) Revoke(ctx context.Context, name string) (int, error) {
+func (d *domain) Revoke(ctx context.Context, name string) (Revoked, error) {
 	dev, err := d.Device(ctx, name)
 	if err == nil {
 		dev.Revoked = true
 		d.devices[name] = dev
 	}
-	return 2, err
+	return Revoked{Groups: 2}, err
+}
+
+func (d *domain) Reenrol(ctx context.Context, name string, how Reenrolment) (Enrolled, error) {
+	dev, err := d.Device(ctx, name)
+	if !how.KeepTokens {
+		dev.Alarms++ // to be seen
+	}
+	return Enrolled{Device: dev, Enrolment: EnrolmentFile(`{"secret":"YW5ldw"}`)}, err
 }
 
 func (d *domain) config(log *slog.Logger) Config {
@@ -370,8 +378,14 @@ func TestDevicesOverTheSocket(t *testing.T) {
 	if diff := cmp.Diff([]Device{e.Device}, check[[]Device](t)(c.Devices(ctx))); diff != "" {
 		t.Error(diff)
 	}
-	if n := check[int](t)(c.RevokeDevice(ctx, "switch")); n != 2 {
-		t.Errorf("put out of %d groups", n)
+	for _, keep := range []bool{true, false} {
+		again := check[Enrolled](t)(c.ReenrolDevice(ctx, "switch", Reenrolment{KeepTokens: keep}))
+		if again.Device.Name != "switch" || !strings.Contains(string(again.Enrolment), "YW5ldw") || again.Device.Alarms == 0 != keep {
+			t.Errorf("keep %v: enrolled anew %+v", keep, again)
+		}
+	}
+	if v := check[Revoked](t)(c.RevokeDevice(ctx, "switch")); v.Groups != 2 {
+		t.Errorf("put out of %d groups", v.Groups)
 	}
 	if dev := check[Device](t)(c.Device(ctx, "switch")); !dev.Revoked {
 		t.Error("not revoked")

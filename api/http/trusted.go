@@ -112,9 +112,9 @@ func trustProblem(err error) *Problem {
 	case errors.Is(err, trust.ErrNotFound):
 		return problem(http.StatusNotFound, "not-found", err.Error(), "as list shows whose tokens are taken")
 	case errors.Is(err, trust.ErrExists):
-		return problem(http.StatusConflict, "exists", err.Error(), "as rotate takes new keys of one that is there")
+		return problem(http.StatusConflict, "exists", err.Error(), "as rotate takes new keys of one that is there; another server needs a name of its own: issuer in its configuration")
 	case errors.Is(err, trust.ErrInvalid):
-		return problem(http.StatusBadRequest, "malformed", strings.ReplaceAll(err.Error(), "\n", "; "), "")
+		return problem(http.StatusBadRequest, "malformed", plain(err, trust.ErrInvalid), "")
 	}
 	return nil
 }

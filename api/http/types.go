@@ -82,12 +82,16 @@ func pendingOf(p manager.PendingMember) Pending {
 type DeviceSpec struct {
 	Name   string            `json:"name"`
 	Groups map[string]string `json:"groups"` // group name to roles, as "requester+responder"
+	// Audience is the Group Manager that the device is for; empty: the one of
+	// this process's configuration.
+	Audience string `json:"audience,omitempty"`
 }
 
 // Device is what an operator sees of a device.
 type Device struct {
 	Name     string            `json:"name"`
 	Groups   map[string]string `json:"groups"`
+	For      string            `json:"audience"` // Group Manager that it is for
 	Enrolled time.Time         `json:"enrolled"`
 	Revoked  bool              `json:"revoked"`
 	Alarms   uint64            `json:"alarms"` // times its secret was seen in use twice
@@ -96,6 +100,16 @@ type Device struct {
 // Revoked is the answer to the revocation of a device.
 type Revoked struct {
 	Groups int `json:"groups"` // that it was put out of
+	// Elsewhere says that the device's Group Manager is another process, which
+	// puts it out when it is notified of the revoked tokens.
+	Elsewhere bool `json:"elsewhere,omitempty"`
+}
+
+// Reenrolment is the request to give a device a new secret.
+type Reenrolment struct {
+	// KeepTokens lets the device's tokens live, and so its memberships: for a
+	// secret that is replaced as a matter of routine and was not copied.
+	KeepTokens bool `json:"keep_tokens,omitempty"`
 }
 
 // Enrolled is the answer to an enrolment. Enrolment is the content of the
@@ -103,6 +117,8 @@ type Revoked struct {
 type Enrolled struct {
 	Device    Device        `json:"device"`
 	Enrolment EnrolmentFile `json:"enrolment"`
+	// Missing are the groups that the device may join and that are not there.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // Health says whether the Group Manager works, and since when.

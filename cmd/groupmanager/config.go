@@ -33,6 +33,7 @@ type config struct {
 	Listen    netip.AddrPort
 	URI       string // empty: made from Listen
 	Audience  string
+	Issuer    string // of tokens; empty: made from Audience
 	Anchor    string // empty: none
 	OnRestart manager.RestartPolicy
 	Role      role
@@ -95,6 +96,14 @@ func settings() []setting {
 			func(c *config, v, _ string) (err error) { c.URI, err = parseURI(v); return }},
 		{"audience", "gm1", []string{"Name of this Group Manager in access tokens."},
 			func(c *config, v, _ string) (err error) { c.Audience, err = parseAudience(v); return }},
+		{"issuer", "", []string{"Name of this Authorization Server in access tokens; default: as- and the audience. A Group Manager that",
+			"trusts several Authorization Servers tells them apart by it, so give each another one."},
+			func(c *config, v, _ string) (err error) {
+				if v != "" {
+					c.Issuer, err = parseAudience(v)
+				}
+				return err
+			}},
 		{"log_level", "info", []string{"debug, info, warn or error."},
 			func(c *config, v, _ string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"log_format", "text", []string{"text or json, to standard error."},
@@ -191,6 +200,9 @@ func (c *config) check() []error {
 			faults = append(faults, fmt.Errorf("uri: listen is %s, so say which URI devices use", c.Listen))
 		}
 		c.URI = "coap://" + c.Listen.String()
+	}
+	if c.Issuer == "" {
+		c.Issuer = "as-" + c.Audience
 	}
 	if c.SealKey.isFile() && within(c.SealKey.name, c.DataDir) {
 		faults = append(faults, fmt.Errorf("seal_key: %s lies in data_dir: whoever copies the data has the key too", c.SealKey.name))

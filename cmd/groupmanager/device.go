@@ -14,7 +14,7 @@ import (
 
 func (a *app) deviceCmd() *cobra.Command {
 	return cli.Noun("device", "Enrol, show and revoke devices",
-		a.deviceEnrollCmd(), a.deviceListCmd(), a.deviceShowCmd(), a.deviceRevokeCmd())
+		a.deviceEnrollCmd(), a.deviceReenrollCmd(), a.deviceListCmd(), a.deviceShowCmd(), a.deviceRevokeCmd())
 }
 
 func (a *app) deviceListCmd() *cobra.Command {
@@ -24,9 +24,9 @@ func (a *app) deviceListCmd() *cobra.Command {
 			return err
 		}
 		return a.format.Show(devices, func(t *cli.Table) {
-			t.Row("NAME", "GROUPS", "ENROLLED", "REVOKED")
+			t.Row("NAME", "FOR", "GROUPS", "ENROLLED", "REVOKED", "SEEN TWICE")
 			for _, d := range devices {
-				t.Row(d.Name, grants(d.Groups), d.Enrolled, d.Revoked)
+				t.Row(d.Name, d.For, grants(d.Groups), d.Enrolled, d.Revoked, d.Alarms)
 			}
 		})
 	})
@@ -40,22 +40,30 @@ func (a *app) deviceShowCmd() *cobra.Command {
 		}
 		return a.format.Show(d, func(t *cli.Table) {
 			t.Row("name", d.Name)
+			t.Row("for", d.For)
 			t.Row("groups", grants(d.Groups))
 			t.Row("enrolled", d.Enrolled)
 			t.Row("revoked", d.Revoked)
 			t.Row("seen twice", d.Alarms)
+			if d.Alarms > 0 && !d.Revoked {
+				t.Row("its secret was in use at two places: device reenroll gives it another")
+			}
 		})
 	})
 }
 
 func (a *app) deviceRevokeCmd() *cobra.Command {
 	return a.remote("revoke DEVICE", "End a device: no more tokens, and out of all its groups, which are rekeyed", func(ctx context.Context, c *httpapi.Client, args []string) error {
-		n, err := c.RevokeDevice(ctx, args[0])
+		v, err := c.RevokeDevice(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		return a.format.Show(httpapi.Revoked{Groups: n}, func(t *cli.Table) {
-			t.Row(fmt.Sprintf("device %s is revoked and was put out of %d groups", args[0], n))
+		return a.format.Show(v, func(t *cli.Table) {
+			if v.Elsewhere {
+				t.Row("device " + args[0] + " is revoked; its Group Manager puts it out of its groups as soon as it is notified")
+				return
+			}
+			t.Row(fmt.Sprintf("device %s is revoked and was put out of %d groups", args[0], v.Groups))
 		})
 	})
 }

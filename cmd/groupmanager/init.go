@@ -23,10 +23,10 @@ type initialised struct {
 }
 
 func (a *app) initCmd() *cobra.Command {
-	var listen, uri, audience string
+	var listen, uri, audience, role, issuer string
 	cmd := cli.Verb("init DIR", "Make a directory with configuration, sealing key and data directory", func(_ context.Context, args []string, flags *pflag.FlagSet) error {
 		set := map[string]string{"data_dir": "data", "seal_key": "file:seal.key", "socket": "run/groupmanager.sock", "listen": listen}
-		for key, v := range map[string]string{"uri": uri, "audience": audience} {
+		for key, v := range map[string]string{"uri": uri, "audience": audience, "role": role, "issuer": issuer} {
 			if v != "" {
 				set[key] = v
 			}
@@ -47,6 +47,8 @@ func (a *app) initCmd() *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringVar(&listen, "listen", "127.0.0.1:5683", "UDP address and port that devices reach")
 	fs.StringVar(&uri, "uri", "", "CoAP URI that devices are told to use, with a numeric address (default: made from --listen)")
+	fs.StringVar(&role, "role", "", "as (Authorization Server), gm (Group Manager), or both (default both)")
+	fs.StringVar(&issuer, "issuer", "", "name of this Authorization Server in access tokens (default as-AUDIENCE)")
 	fs.StringVar(&audience, "audience", "", "name of this Group Manager in access tokens (default gm1)")
 	return cmd
 }

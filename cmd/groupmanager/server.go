@@ -197,7 +197,7 @@ func (s *server) openDomains(ctx context.Context) error {
 // openAuthServer makes the Authorization Server.
 func (s *server) openAuthServer() (err error) {
 	s.as, err = authserver.New(authserver.Config{
-		Issuer: s.issuer(), TokenURI: s.tokenURI, Events: &asEvents{s}, ListChanged: s.listChanged, Clock: s.clock,
+		Issuer: s.cfg.Issuer, TokenURI: s.tokenURI, Events: &asEvents{s}, ListChanged: s.listChanged, Clock: s.clock,
 	}, s.store)
 	return err
 }
@@ -296,8 +296,6 @@ func (s *server) revoked(h ace.TokenHash) bool {
 	return s.trust.Revoked(h) || s.as != nil && s.as.TokenRevoked(h)
 }
 
-func (s *server) issuer() string { return "as-" + s.cfg.Audience }
-
 // listChanged tells those who observe the list of revoked tokens.
 func (s *server) listChanged(peers []authserver.Peer) {
 	if s.asFace != nil && s.ep != nil {
@@ -335,7 +333,7 @@ func (e *asEvents) TokenRevoked(h ace.TokenHash) {
 		return
 	}
 	e.s.background.Go(func() {
-		if err := e.s.trust.Learn(e.s.working, e.s.issuer(), h); err != nil && e.s.working.Err() == nil {
+		if err := e.s.trust.Learn(e.s.working, e.s.cfg.Issuer, h); err != nil && e.s.working.Err() == nil {
 			e.s.log.Error("a revoked token did not end here yet", "token", h, "err", err)
 		}
 	})
@@ -346,9 +344,13 @@ func (s *server) serveOperators() error {
 	c := httpapi.Config{Health: s.health, Log: s.log}
 	if s.manager != nil {
 		c.Groups, c.Control, c.Members, c.Identities, c.Trusted = s.manager, s.manager, s.manager, s.manager, s.trust
+		c.Inspect = s.coap.Inspect
 	}
 	if s.as != nil {
-		a := httpapi.AuthServer{Registry: s.as, TokenRegistry: s.as, Audience: s.cfg.Audience, Evict: s.evictDevice}
+		a := httpapi.AuthServer{Registry: s.as, TokenRegistry: s.as, Audience: s.cfg.Audience}
+		if s.manager != nil {
+			a.Evict, a.HasGroup = s.evictDevice, s.hasGroup
+		}
 		c.Devices, c.Tokens, c.ResourceServers = a, a, s.as
 	}
 	h, err := httpapi.New(c)
@@ -423,10 +425,15 @@ func (s *server) Close() error {
 // evictDevice puts a device out of all its groups. A Group Manager in another
 // process does so when it sees the revoked tokens on the list.
 func (s *server) evictDevice(ctx context.Context, name string) (groups int, err error) {
-	if s.manager == nil {
-		return 0, nil
+	return s.manager.EndClient(ctx, s.cfg.Issuer, name, manager.CauseTokenRevoked)
+}
+
+func (s *server) hasGroup(ctx context.Context, name string) (bool, error) {
+	_, err := s.manager.Group(ctx, name)
+	if manager.KindOf(err) == manager.KindNotFound {
+		return false, nil
 	}
-	return s.manager.EndClient(ctx, s.issuer(), name, manager.CauseTokenRevoked)
+	return err == nil, err
 }
 
 // logger makes the log of `run`.

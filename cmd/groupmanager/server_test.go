@@ -168,6 +168,30 @@ func TestDeviceVerbs(t *testing.T) {
 	contains(t, at(t, c, cli.ExitUsage, "device", "enroll", "x", "--group", "a:requester", "--group", "a:responder"), "twice")
 	at(t, c, exitNotFound, "device", "show", "none")
 	at(t, c, exitNotFound, "device", "revoke", "none")
+	contains(t, out, "note: there is no group lights yet")
+	if strings.Contains(out, "group floor") {
+		t.Errorf("a pattern is taken for a group: %s", out)
+	}
+	contains(t, at(t, c, cli.ExitUsage, "device", "enroll", "x", "--group", "a b"), "groupmanager: a group name cannot contain ' '")
+	contains(t, at(t, c, exitNotFound, "device", "enroll", "x", "--group", "lights", "--audience", "gm9"), `"gm9": no such resource server`, "rs enroll")
+	contains(t, at(t, c, cli.ExitOK, "device", "reenroll", "switch", "--file", "again.json"), "has a new secret", "again.json", "lights:requester")
+	contains(t, at(t, c, cli.ExitOK, "device", "reenrol", "switch", "--keep-tokens", "--file", "third.json", "-o", "json"), `"file": "third.json"`)
+	secrets := map[string]bool{}
+	for _, name := range []string{"switch.enrolment.json", "again.json", "third.json"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &file); err != nil {
+			t.Fatal(err)
+		}
+		secrets[file.AS.Secret] = true
+	}
+	if len(secrets) != 3 {
+		t.Errorf("%d secrets of three enrolments", len(secrets))
+	}
+	at(t, c, exitNotFound, "device", "reenroll", "none")
+	contains(t, at(t, c, cli.ExitFailed, "device", "reenroll", "switch", "--file", "again.json"), "there already")
 	contains(t, at(t, c, cli.ExitOK, "device", "revoke", "switch"), "0 groups")
 	contains(t, at(t, c, cli.ExitOK, "device", "list"), "switch", "yes")
 	if d, err := s.as.Client("switch"); err != nil || d.Revoked.IsZero() {

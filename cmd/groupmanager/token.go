@@ -50,6 +50,11 @@ func (a *app) tokenInspectCmd() *cobra.Command {
 			t.Row("device", v.Subject)
 			t.Row("audience", v.Audience)
 			t.Row("groups", grants(v.Groups))
+			t.Row("issued", v.Issued)
+			t.Row("expires", v.Expires)
+			if v.Lives != "" {
+				t.Row("lives from its first use", v.Lives)
+			}
 			t.Row("bound to", v.Bound)
 			t.Row("would be taken", v.Taken)
 			if !v.Taken {

@@ -38,7 +38,7 @@ func (g Grant) Validate() error {
 	add(g.Audience == "", "no audience")
 	if g.Group != "" {
 		if err := ace.CheckGroupName(g.Group); err != nil {
-			errs = append(errs, fmt.Errorf("%w: grant: %w", ErrInvalid, err))
+			errs = append(errs, fmt.Errorf("%w: %w", ErrInvalid, err))
 		}
 	}
 	add(len(g.Pattern) > ace.MaxGroupName || !utf8.ValidString(g.Pattern), "pattern too long or not UTF-8")

@@ -208,6 +208,9 @@ func (s *Service) RevokeRS(ctx context.Context, audience, cause string) error {
 // rsNamed reads a resource server by audience.
 func (s *Service) rsNamed(r keystore.Reader, audience string) (*rsRecord, error) {
 	n, err := lookUp(r, nameRSName(s.store.Index(domainRS, []byte(audience))), []byte(audience))
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%q: %w", audience, ErrNoServer)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("resource server %q: %w", audience, err)
 	}
