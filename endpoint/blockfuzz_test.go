@@ -13,6 +13,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/plgd-dev/go-coap/v3/mux"
 
+	"github.com/cohort-iot/cohort/internal/clock"
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 )
 
@@ -70,6 +71,7 @@ func FuzzTransfers(f *testing.F) {
 		s := &sink{addr: netip.MustParseAddrPort("10.0.0.1:5683")}
 		e, err := prepare(Config{
 			Unicast: s.addr, Handler: m, Workers: 1, BlockBytes: 128 << 10, MaxBody: 4096, Observations: 64, ObservationsPerPeer: 3,
+			Clock: clock.NewFake(time.Unix(1, 0)), // nothing is acknowledged or sent again for a delay of the machine
 		}.withDefaults())
 		if err != nil {
 			t.Fatal(err)
