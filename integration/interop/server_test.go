@@ -120,6 +120,13 @@ func TestLibcoapServer(t *testing.T) {
 			}
 		})
 	}
+	t.Run("discovery", func(t *testing.T) {
+		r := do(t, endpoint.ViaUDP, endpoint.Request{Code: codes.GET, Path: ".well-known/core", Query: []string{"rt=ticks"}})
+		links, err := endpoint.ParseLinks(string(r.Payload))
+		if err != nil || len(links) != 1 || links[0].Target != "/time" {
+			t.Fatalf("%q: %+v %v", r.Payload, links, err)
+		}
+	})
 	t.Run("coap NON", func(t *testing.T) {
 		con := false
 		if r := do(t, endpoint.ViaUDP, endpoint.Request{Code: codes.GET, Confirmable: &con}); r.Code != codes.Content {
