@@ -110,16 +110,18 @@ func (s *Service) revokeSome(ctx context.Context, client, after uint64, cause st
 	return last, hashes, nil
 }
 
-// RevokeToken ends a token before its time. Revoking it again, or after its end, does nothing.
+// RevokeToken ends a token before its time. Revoking it again only tells Events once more, and after its end it does nothing.
 func (s *Service) RevokeToken(ctx context.Context, h ace.TokenHash, cause string) error {
 	var changed []Peer
-	fresh := false
+	tell := false
 	err := s.store.Update(ctx, func(tx *keystore.Tx) error {
 		t, err := s.tokenHashed(tx, h)
-		if err != nil || t.Revoked != 0 || t.Expires <= s.now().Unix() {
+		if err != nil || t.Expires <= s.now().Unix() {
 			return err
 		}
-		fresh = true
+		if tell = true; t.Revoked != 0 {
+			return nil
+		}
 		u, err := s.newListUpdate(tx)
 		if err != nil {
 			return err
@@ -130,7 +132,7 @@ func (s *Service) RevokeToken(ctx context.Context, h ace.TokenHash, cause string
 		changed, err = u.write()
 		return err
 	})
-	if err == nil && fresh {
+	if err == nil && tell {
 		s.cfg.Events.TokenRevoked(h)
 		s.changed(changed)
 	}
