@@ -59,7 +59,7 @@ func (g *Group) observation(l *live, r Request, to *Peer) (endpoint.Request, err
 	}
 	addr, err := netip.ParseAddrPort(g.record().Address)
 	if err != nil {
-		return endpoint.Request{}, fmt.Errorf("%w: group %s has no multicast address here", ErrConfig, g.name)
+		return endpoint.Request{}, fmt.Errorf("%w: group %s was joined without a multicast address", ErrConfig, g.name)
 	}
 	req := r.endpoint(addr, endpoint.WithGroup(l.group))
 	req.Interface, req.HopLimit = g.d.cfg.Interface, g.d.cfg.HopLimit
@@ -73,7 +73,7 @@ func (g *Group) whereIs(to Peer) (netip.AddrPort, error) {
 	}
 	known, ok := g.dir.get(to.SenderID)
 	if !ok || !known.Addr.IsValid() {
-		return netip.AddrPort{}, fmt.Errorf("%w: sender id %x of group %s", ErrUnknownPeer, to.SenderID, g.name)
+		return netip.AddrPort{}, fmt.Errorf("%w: no address of sender id %x of group %s is known", ErrUnknownPeer, to.SenderID, g.name)
 	}
 	return known.Addr, nil
 }

@@ -51,7 +51,7 @@ func (g *Group) Request(ctx context.Context, r Request) iter.Seq2[*Answer, error
 		}
 		addr, err := netip.ParseAddrPort(g.record().Address)
 		if err != nil {
-			yield(nil, fmt.Errorf("%w: group %s has no multicast address here", ErrConfig, g.name))
+			yield(nil, fmt.Errorf("%w: group %s was joined without a multicast address", ErrConfig, g.name))
 			return
 		}
 		req := r.endpoint(addr, endpoint.WithGroup(l.group))

@@ -92,12 +92,24 @@ func (q *askFlags) check() error {
 	return nil
 }
 
+// reaches checks that a request to the whole group has somewhere to go.
+func (q *askFlags) reaches(g *member.Group) error {
+	if q.to == "" && !g.Status().Address.IsValid() {
+		return cli.Fail(cli.ExitUsage, "ask one member with --to NAME@ADDRESS:PORT, or leave the group and join it with --address",
+			"group %s was joined without a multicast address", q.group)
+	}
+	return nil
+}
+
 func (a *app) ask(ctx context.Context, q *askFlags, r member.Request) error {
 	if err := errors.Join(a.format.Check(), q.check()); err != nil {
 		return err
 	}
 	return a.device(ctx, nil, nil, func(ctx context.Context, d *member.Device) error {
 		g, err := d.Group(q.group)
+		if err == nil {
+			err = q.reaches(g)
+		}
 		if err != nil {
 			return err
 		}
@@ -191,7 +203,7 @@ func (a *app) showAnswers(answers []answerInfo, expect int) error {
 		}
 	})
 	if err == nil && len(answers) < expect {
-		err = cli.Fail(cli.ExitPartial, "give --wait more time, or check that the members serve", "%d of %d answers came", len(answers), expect)
+		err = cli.Fail(cli.ExitPartial, "give --wait more time, as members answer within their leisure of 5 s or more, or check that they serve", "%d of %d answers came", len(answers), expect)
 	}
 	return err
 }

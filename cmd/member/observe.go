@@ -52,6 +52,9 @@ func (a *app) observeCmd() *cobra.Command {
 
 func (a *app) observe(ctx context.Context, d *member.Device, q *askFlags, r member.Request, duration time.Duration) error {
 	g, err := d.Group(q.group)
+	if err == nil {
+		err = q.reaches(g)
+	}
 	if err != nil {
 		return err
 	}

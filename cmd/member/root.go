@@ -104,7 +104,7 @@ func classify(err error) (code int, hint string) {
 	case errors.Is(err, member.ErrNotMember):
 		return exitNoMember, "join the group first: member join --group NAME"
 	case errors.Is(err, member.ErrUnknownPeer):
-		return exitNoMember, "member status lists the peers that are known; a request to the group finds out their addresses"
+		return exitNoMember, "member status lists the peers that are known; a request to the group finds out their addresses, or give --to NAME@ADDRESS:PORT"
 	case errors.Is(err, member.ErrRole):
 		return cli.ExitUsage, "leave the group and join it with --roles that include what the device is to do"
 	case errors.Is(err, keystore.ErrHeld):

@@ -143,11 +143,16 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	s.must(join("-g", "hall", "--roles", "requester")...)
+	for _, verb := range []string{"get", "observe"} {
+		if code, _, errs := s.run(s.switchArgs(file, verb, "/light")...); code != cli.ExitUsage || !strings.Contains(errs, "without a multicast address") || !strings.Contains(errs, "--to NAME@") {
+			t.Errorf("no multicast address: exit code %d\n%s", code, errs)
+		}
+	}
 	if code, _, errs := s.run(join("-g", "hall", "--roles", "requester")...); code != cli.ExitUsage || !strings.Contains(errs, "already a member") {
 		t.Errorf("second join: %d\n%s", code, errs)
 	}
 	s.check(s.gm.SetActive(t.Context(), "hall", false))
-	if code, _, errs := s.run(s.switchArgs(file, "get", "/light")...); code != exitStale || !strings.Contains(errs, "not active") {
+	if code, _, errs := s.run(s.switchArgs(file, "get", "/light", "--to", "lamp-1")...); code != exitStale || !strings.Contains(errs, "not active") {
 		t.Errorf("inactive group: %d\n%s", code, errs)
 	}
 	s.check(s.gm.SetActive(t.Context(), "hall", true))
