@@ -148,11 +148,13 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("no multicast address: exit code %d\n%s", code, errs)
 		}
 	}
+	s.must(s.switchArgs(file, "leave")...)
+	s.must(join("-g", "hall", "--roles", "requester", "--address", s.group.String())...)
 	if code, _, errs := s.run(join("-g", "hall", "--roles", "requester")...); code != cli.ExitUsage || !strings.Contains(errs, "already a member") {
 		t.Errorf("second join: %d\n%s", code, errs)
 	}
 	s.check(s.gm.SetActive(t.Context(), "hall", false))
-	if code, _, errs := s.run(s.switchArgs(file, "get", "/light", "--to", "lamp-1")...); code != exitStale || !strings.Contains(errs, "not active") {
+	if code, _, errs := s.run(s.switchArgs(file, "get", "/light")...); code != exitStale || !strings.Contains(errs, "not active") {
 		t.Errorf("inactive group: %d\n%s", code, errs)
 	}
 	s.check(s.gm.SetActive(t.Context(), "hall", true))
