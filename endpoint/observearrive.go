@@ -38,6 +38,7 @@ func (o *observation) arrived(a arrival) {
 				return
 			}
 			peer.Addr = a.from
+			a.sock.fill(&peer)
 			e.prober.answered(x.to.addr)
 			o.opened(x, response(in, peer, a), nil, false)
 			return

@@ -62,7 +62,9 @@ func TestObserveVia(t *testing.T) {
 					for _, s := range []string{"1", string(text(5000)), "2"} {
 						g.set(s)
 						server.Notify("/gauge")
-						w.want(s)
+						if p := w.want(s).Peer; p.Via != via || (p.Mode == endpoint.OSCORE) != protected {
+							t.Fatalf("%+v", p)
+						}
 						pass(5 * time.Second)
 					}
 					for range 3 { // Max-Age is a minute
