@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -71,6 +72,15 @@ func (s *server) rotateResourceServer(w http.ResponseWriter, r *http.Request) er
 func (s *server) revokeResourceServer(w http.ResponseWriter, r *http.Request) error {
 	if err := noBody(r); err != nil {
 		return err
+	}
+	list, err := s.ResourceServers.ResourceServers()
+	if err != nil {
+		return err
+	}
+	for _, rs := range list {
+		if rs.Audience == r.PathValue("audience") && !rs.Remote {
+			return problem(http.StatusConflict, "own", fmt.Sprintf("%q is the Group Manager of this process", rs.Audience), "to run without it set role to as")
+		}
 	}
 	if err := s.ResourceServers.RevokeRS(r.Context(), r.PathValue("audience"), causeRevoke); err != nil {
 		return err

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -152,7 +153,7 @@ func (a AuthServer) InspectToken(_ context.Context, token []byte) (TokenInspecti
 func (a AuthServer) RevokeToken(ctx context.Context, hash string) error {
 	h, err := ace.ParseTokenHash(hash)
 	if err != nil {
-		return errors.Join(authserver.ErrInvalid, err)
+		return problem(http.StatusBadRequest, "malformed", err.Error(), "token list shows the hashes")
 	}
 	return a.TokenRegistry.RevokeToken(ctx, h, causeRevoke)
 }
@@ -179,7 +180,11 @@ func InspectionOf(i *ace.Inspection) TokenInspection {
 		Taken: i.Refusal == nil, Warnings: i.Warnings,
 	}
 	if i.Refusal != nil {
-		v.Refusal = i.Refusal.Error()
+		v.Refusal = i.Refusal.Description
+		if v.Refusal == "" {
+			v.Refusal = i.Refusal.Refusal.String()
+		}
+		v.Refusal += fmt.Sprintf(" (answered %d.%02d)", i.Refusal.Code>>5, i.Refusal.Code&0x1f)
 	}
 	if c := i.Claims; c != nil {
 		v.Issued, v.Expires = c.IssuedAt, c.Expires

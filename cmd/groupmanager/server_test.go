@@ -191,6 +191,10 @@ func TestDeviceVerbs(t *testing.T) {
 		t.Errorf("%d secrets of three enrolments", len(secrets))
 	}
 	at(t, c, exitNotFound, "device", "reenroll", "none")
+	contains(t, at(t, c, cli.ExitUsage, "token", "revoke", "00"), "groupmanager: no token hash: 1 bytes", "token list")
+	contains(t, at(t, c, exitRefused, "rs", "revoke", "gm1"), `"gm1" is the Group Manager of this process`)
+	write(t, "junk", "deadbeef")
+	contains(t, at(t, c, cli.ExitOK, "token", "inspect", "junk"), "refused because", "(answered 4.00)")
 	contains(t, at(t, c, cli.ExitFailed, "device", "reenroll", "switch", "--file", "again.json"), "there already")
 	contains(t, at(t, c, cli.ExitOK, "device", "revoke", "switch"), "0 groups")
 	contains(t, at(t, c, cli.ExitOK, "device", "list"), "switch", "yes")

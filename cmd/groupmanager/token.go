@@ -50,8 +50,12 @@ func (a *app) tokenInspectCmd() *cobra.Command {
 			t.Row("device", v.Subject)
 			t.Row("audience", v.Audience)
 			t.Row("groups", grants(v.Groups))
-			t.Row("issued", v.Issued)
-			t.Row("expires", v.Expires)
+			if !v.Issued.IsZero() {
+				t.Row("issued", v.Issued)
+			}
+			if !v.Expires.IsZero() {
+				t.Row("expires", v.Expires)
+			}
 			if v.Lives != "" {
 				t.Row("lives from its first use", v.Lives)
 			}
