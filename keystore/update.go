@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // View runs fn over one consistent state of what is durable. fn must not call View or Update of the same store.
@@ -145,22 +146,28 @@ func (s *Store) merge(tx *Tx, seen ...*group) (*group, error) {
 	return s.pending, nil
 }
 
-// wait returns when the group is final. Whoever finds the commit slot free commits the pending group for all.
+// wait returns when the group is final. Whoever finds the commit slot free commits the pending group for all. Before, those
+// have a turn who have something to do: on a busy machine they bring effects that share the commit, on an idle one there is
+// nobody and nothing is waited for.
 func (s *Store) wait(g *group) error {
 	for {
 		select {
 		case <-g.done:
 			return g.err
 		case s.slot <- struct{}{}:
-			s.mu.Lock()
-			mine := s.pending == g
-			s.mu.Unlock()
-			if mine {
+			if s.isPending(g) {
+				runtime.Gosched()
 				s.commit()
 			}
 			<-s.slot
 		}
 	}
+}
+
+func (s *Store) isPending(g *group) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending == g
 }
 
 // closedReader answers a Tx that is used after its function returned.
