@@ -236,32 +236,40 @@ func (d *device) leave(ctx context.Context) error {
 	return nil
 }
 
-// renew asks for a new Sender ID.
+// renew gets a new Sender ID, and asks for which version it is: the answer does not
+// say.
 func (d *device) renew(ctx context.Context) error {
+	node, err := d.askSenderID(ctx)
+	if err != nil || node == "" {
+		return err
+	}
+	_, err = d.refresh(ctx, node)
+	return err
+}
+
+// askSenderID asks for a new Sender ID and returns the own node name, or follows a
+// rekeying that comes instead.
+func (d *device) askSenderID(ctx context.Context) (node string, err error) {
 	d.mu.Lock()
-	node := d.node
+	node = d.node
 	d.mu.Unlock()
 	resp, err := d.ask(ctx, codes.POST, "/"+groupPath+"/nodes/"+node, 0, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	r, err := groupcomm.ParseRenewal(resp.Payload)
 	if err != nil {
-		return err
+		return "", err
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if r.Rekey != nil {
-		defer d.mu.Unlock()
-		return d.follow(r.Rekey)
+		return "", d.follow(r.Rekey)
 	}
-	same := bytes.Equal(d.holds.key.SenderID, r.SenderID.SenderID)
-	d.mu.Unlock()
-	if same {
-		return errors.New("a renewal gave the same Sender ID")
+	if bytes.Equal(d.holds.key.SenderID, r.SenderID.SenderID) {
+		return "", errors.New("a renewal gave the same Sender ID")
 	}
-	// The answer does not say for which version it is.
-	_, err = d.refresh(ctx, node)
-	return err
+	return node, nil
 }
 
 // refresh fetches the material and the Sender ID, and says whether the device is

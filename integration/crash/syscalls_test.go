@@ -48,7 +48,7 @@ func TestAnswersWaitForTheDisk(t *testing.T) {
 	for _, e := range []struct {
 		what string
 		do   func(context.Context) error
-	}{{"join", d.join}, {"new Sender ID", d.renew}, {"join again", d.join}, {"leave", d.leave}} {
+	}{{"join", d.join}, {"new Sender ID", func(ctx context.Context) error { _, err := d.askSenderID(ctx); return err }}, {"join again", d.join}, {"leave", d.leave}} {
 		if err := e.do(ctx); err != nil {
 			t.Fatalf("%s: %v", e.what, err)
 		}
