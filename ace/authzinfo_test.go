@@ -7,7 +7,7 @@ import (
 
 func TestAuthzInfoRequest(t *testing.T) {
 	t.Parallel()
-	t.Run("AO-026,AO-028,AO-033,AO-034,AC-053,KG-TOK-01 token, nonce and identifier travel in one map", func(t *testing.T) {
+	t.Run("AO-026,AO-028,AO-033,AO-034,AC-053,AC-116,KG-TOK-01 token, nonce and identifier travel in one map, and nothing else does", func(t *testing.T) {
 		t.Parallel()
 		q := &AuthzInfoRequest{AccessToken: []byte{0xaa}, Nonce1: vectorN1, RecipientID: vectorID1}
 		wantBytes(t, q.Marshal(), "a3 01 41 aa 1828 48 018a278f7faab55a 182b 42 1645")
