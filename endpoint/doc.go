@@ -72,7 +72,8 @@
 // [Config].TCP and [Config].DTLS say where connections and sessions are accepted
 // and with which keys. [Request].Via says how a request travels, and
 // [Request.SetURI] takes it from a URI such as "coap+tcp://192.0.2.7/light".
-// Connections and sessions are opened when they are needed and shared. To
+// Connections and sessions are opened when they are needed and shared. By TCP a
+// body goes whole if the peer takes it, or several kilobytes at a time. To
 // handlers all is alike; [Peer].Via and [Peer].Identity tell the difference, and
 // [AcceptDTLS] makes a resource want it.
 package endpoint
