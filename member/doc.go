@@ -13,6 +13,9 @@
 //	}
 //	a, err := g.Unicast(ctx, peer, member.Request{Code: codes.PUT, Path: "/light", Payload: on})
 //
+// [Group.Observe] follows a resource of other members. [Device.Verifier] is for
+// gateways that are no members. [Group.RenewKey] replaces the device's key pair.
+//
 // An Enrolment is the file an operator made with "groupmanager device enroll".
 // Everything else the device finds out by itself.
 //
@@ -24,6 +27,7 @@
 // the keys as often as the group's policy says and when something hints at a
 // missed rekeying, and drops keys that are over. What fails at the Group Manager
 // is tried again after growing times, part of which is random. Close ends all.
+// New keys come to the control resource, or by observation: see [Rekeying].
 // Config.OnEvent is told what happened; Group.Done says that a membership ended.
 //
 // # What must be persisted
