@@ -50,7 +50,7 @@ type Config struct {
 	Queue int
 	// PerPeer is how many requests of one address and port are served at once.
 	// Default: three quarters of Workers, at least 1; no more than that of
-	// the workers for unprotected requests.
+	// the workers for unprotected requests, and than there are workers free.
 	PerPeer int
 	// DedupEntries is how many served requests are remembered for their
 	// retransmissions, for at most 247 s. Default 16384.

@@ -9,8 +9,10 @@ import "sync"
 // Workers take from the lanes by turns. A lane gives its next request only when
 // the one before is verified or refused, so that the requests of one remote meet
 // their replay window in the order in which they came, however many workers
-// there are; handlers run side by side. Only perLane requests of a lane are in
-// work at once.
+// there are; handlers run side by side. A lane has no more requests in work than
+// places are free, and perLane at most; and all that lanes have in work beside
+// their first takes half of the places. So a few with slow requests cannot take
+// the last worker from whoever comes.
 //
 // What waits is bounded in all, not for each lane: who is alone may use all the
 // room. When there is none, the longest lane loses its last request, so that
@@ -27,8 +29,10 @@ type intake struct {
 	spare   *lane // unused ones, by next
 	waiting int   // cost of all that waits
 	working int
+	extra   int   // of these, beside the first of each lane
 	first   *lane // that can give a request, in turn
 	last    *lane
+	held    []*lane // that could, if they had not so many in work already
 	levels  []*lane // by the cost of what waits in them
 	top     int     // the highest level with a lane; 0: nothing waits
 }
@@ -41,6 +45,7 @@ type lane struct {
 	serving     int
 	opening     bool // one is being verified
 	ready       bool // in the list of the intake
+	held        bool
 	prev, next  *lane
 
 	up, down *lane // on its level
@@ -133,13 +138,22 @@ func (in *intake) take() *inflight {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	l := in.first
+	for ; l != nil && in.working < in.most; l = in.first {
+		in.unready(l)
+		if in.allowed(l) {
+			break
+		}
+		in.hold(l) // places were taken since it was scheduled
+	}
 	if l == nil || in.working >= in.most {
 		return nil
 	}
-	in.unready(l)
 	f := l.first
 	in.unlink(l, f)
 	l.opening = true
+	if l.serving > 0 {
+		in.extra++
+	}
 	l.serving++
 	in.working++
 	in.rouse()
@@ -175,17 +189,50 @@ func (in *intake) done(f *inflight) {
 	if !f.opened {
 		l.opening = false
 	}
-	l.serving--
+	if l.serving--; l.serving > 0 {
+		in.extra--
+	}
 	in.working--
 	in.schedule(l)
 	in.forget(l)
+	in.reconsider()
 	in.rouse()
 	in.mu.Unlock()
 }
 
+// allowed says whether a lane may have one more request in work.
+func (in *intake) allowed(l *lane) bool {
+	return l.serving == 0 || l.serving < in.perLane && l.serving < in.most-in.working && in.extra < in.most/2
+}
+
+// hold has a lane wait until places are free. It has requests in work, so there
+// are no more such lanes than workers.
+func (in *intake) hold(l *lane) {
+	if !l.held {
+		l.held = true
+		in.held = append(in.held, l)
+	}
+}
+
+// reconsider schedules the lanes that a free place lets go on.
+func (in *intake) reconsider() {
+	held := in.held
+	in.held = in.held[:0]
+	for _, l := range held {
+		l.held = false
+		in.schedule(l) // or it is held again
+		in.forget(l)
+	}
+	clear(held[len(in.held):])
+}
+
 // schedule puts a lane into the list of those that can give a request.
 func (in *intake) schedule(l *lane) {
-	if l.n == 0 || l.opening || l.ready || l.serving >= in.perLane {
+	if l.n == 0 || l.opening || l.ready || l.held {
+		return
+	}
+	if !in.allowed(l) {
+		in.hold(l)
 		return
 	}
 	l.ready = true
@@ -273,7 +320,7 @@ func (in *intake) newLane(from remote) *lane {
 // forget ends a lane that has nothing left. There are no more spare ones than
 // there were lanes at once.
 func (in *intake) forget(l *lane) {
-	if l.n > 0 || l.serving > 0 {
+	if l.n > 0 || l.serving > 0 || l.held {
 		return
 	}
 	delete(in.lanes, l.from)

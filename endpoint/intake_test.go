@@ -11,7 +11,7 @@ import (
 func TestIntakeModel(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		room, most, perLane := 1+rng.IntN(40), 1+rng.IntN(6), 1+rng.IntN(4)
+		room, most, perLane := 1+rng.IntN(40), 1+rng.IntN(12), 1+rng.IntN(8)
 		in := newIntake(room, most, perLane, 4)
 		s := &socket{}
 		waiting := map[remote][]*inflight{} // in the order of arrival
@@ -62,21 +62,26 @@ func TestIntakeModel(t *testing.T) {
 					t.Fatal("refused although there is room")
 				}
 			case 2, 3:
+				n, extra := 0, 0
+				for _, fs := range work {
+					n += len(fs)
+					extra += max(0, len(fs)-1)
+				}
+				allowed := func(r remote) bool {
+					w := len(work[r])
+					return opening[r] == nil && n < most && (w == 0 || w < perLane && w < most-n && extra < most/2)
+				}
 				f := in.take()
 				if f == nil {
-					n := 0
-					for _, fs := range work {
-						n += len(fs)
-					}
 					for o, fs := range waiting {
-						if len(fs) > 0 && n < most && len(work[o]) < perLane && opening[o] == nil {
+						if len(fs) > 0 && allowed(o) {
 							t.Fatalf("step %d: nothing to take", step)
 						}
 					}
 					break
 				}
 				v := f.d.remote()
-				if len(waiting[v]) == 0 || waiting[v][0] != f || opening[v] != nil || len(work[v]) >= perLane {
+				if len(waiting[v]) == 0 || waiting[v][0] != f || !allowed(v) {
 					t.Fatal("taken out of turn")
 				}
 				waiting[v], work[v], opening[v] = waiting[v][1:], append(work[v], f), f
@@ -109,7 +114,7 @@ func TestIntakeModel(t *testing.T) {
 				delete(work, r)
 			}
 		}
-		if len(in.lanes) != 0 || in.first != nil || in.last != nil || in.top != 0 {
+		if len(in.lanes) != 0 || len(in.held) != 0 || in.first != nil || in.last != nil || in.top != 0 || in.extra != 0 {
 			t.Fatalf("something is left: %d lanes", len(in.lanes))
 		}
 	}

@@ -64,7 +64,7 @@ func measure() use {
 
 func TestSeparateResponsesAreBounded(t *testing.T) {
 	// More separate responses to strangers than are retransmitted: the rest are sent once.
-	inWorld(t, endpoint.Config{Workers: 8000, Queue: 5000, PerPeer: 8000}, func(t *testing.T, w *world) {
+	inWorld(t, endpoint.Config{Workers: 12000, Queue: 5000, PerPeer: 12000}, func(t *testing.T, w *world) {
 		for i := range int32(4200) {
 			w.peer.send(serverAddr, get(t, con, i, "slow"))
 			if i%500 == 0 {

@@ -17,7 +17,7 @@ import (
 
 func TestManyPeers(t *testing.T) {
 	t.Run("O9 one peer with slow requests does not keep others from being served", func(t *testing.T) {
-		inWorld(t, endpoint.Config{Workers: 8, PerPeer: 4, Queue: 20}, func(t *testing.T, w *world) {
+		inWorld(t, endpoint.Config{Workers: 12, PerPeer: 4, Queue: 20}, func(t *testing.T, w *world) {
 			for i := range int32(40) {
 				w.peer.send(serverAddr, get(t, non, i, "slow"))
 				synctest.Wait()
@@ -55,10 +55,34 @@ func TestManyPeers(t *testing.T) {
 			close(w.res.release)
 		})
 	})
+	t.Run("O9 peers with slow requests leave a worker to who has none in work", func(t *testing.T) {
+		inWorld(t, endpoint.Config{Workers: 16}, func(t *testing.T, w *world) {
+			for i := range 6 {
+				slow := listenRaw(t, w.net, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}), 1))
+				for range 30 {
+					slow.send(serverAddr, w.protected(non, int32(i), "slow"))
+					synctest.Wait()
+				}
+			}
+			if n := w.res.runs.Load(); n != 14 {
+				t.Fatalf("%d in work", n)
+			}
+			w.peer.send(serverAddr, w.protected(con, 1, "a"))
+			if m := w.opened(w.peer.nextMessage(time.Millisecond)); m.Code != codes.Content {
+				t.Fatal(m.Code)
+			}
+			close(w.res.release)
+			synctest.Wait()
+			if n := w.res.runs.Load(); n != 181 {
+				t.Fatalf("%d served", n)
+			}
+		})
+	})
 	t.Run("O9 with all workers busy and the queue full the read loop goes on", func(t *testing.T) {
 		inWorld(t, endpoint.Config{Workers: 2, Queue: 3, PerPeer: 100}, func(t *testing.T, w *world) {
 			for i := range int32(2) {
-				w.peer.send(serverAddr, w.protected(non, i, "slow"))
+				slow := listenRaw(t, w.net, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}), 1))
+				slow.send(serverAddr, w.protected(non, i, "slow"))
 			}
 			synctest.Wait()
 			for i := range int32(10) {
