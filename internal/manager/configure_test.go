@@ -205,7 +205,7 @@ func TestChangeOfAlgorithms(t *testing.T) {
 		_, j := w.lamp("a", "g1")
 		cfg := w.info("g1").Config
 		cfg.Signature = cose.AlgES384
-		defer w.bulk.begin("g1")() // as if the steps were under way, so that the sweep does not take them
+		defer w.bulk.begin("g1")()                // as if the steps were under way, so that the sweep does not take them
 		err := w.update(ctx, func(x *txn) error { // the first step, as UpdateGroup takes it
 			h, err := x.group("g1")
 			if err != nil {

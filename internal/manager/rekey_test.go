@@ -261,6 +261,9 @@ func TestSenderIDs(t *testing.T) {
 			}
 			used[id] = true
 		}
+		if r, err := w.NewSenderID(ctx, a.caller, "small", ja.Node); err == nil {
+			t.Fatalf("all are used up, and %x comes again", r.SenderID)
+		}
 	})
 	t.Run("KO-OPS-09,KG-NODE-12 then there are none, and the member keeps what it has", func(t *testing.T) {
 		_, err := w.NewSenderID(ctx, a.caller, "small", ja.Node)

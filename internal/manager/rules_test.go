@@ -107,6 +107,32 @@ func TestEmptyGroup(t *testing.T) {
 	})
 }
 
+func TestMonitorGoes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ctx := context.Background()
+	w.group("g1", nil)
+	_, jl := w.lamp("lamp", "g1")
+	ear := w.device("ear", 0, entry("g1", monitor))
+	t.Run("KO-REM-04,KG-REM-07 the others are rekeyed also when a monitor leaves or is evicted", func(t *testing.T) {
+		j := ear.join("g1", monitor)
+		if err := w.Leave(ctx, ear.caller, "g1", j.Node); err != nil {
+			t.Fatal(err)
+		}
+		if g := w.info("g1"); g.Version != 1 || g.LastCause != CauseLeave || g.Members != 1 {
+			t.Fatalf("%+v", g)
+		}
+		again := ear.join("g1", monitor)
+		if _, err := w.Evict(ctx, "g1", again.Node, CauseEviction); err != nil {
+			t.Fatal(err)
+		}
+		if g := w.info("g1"); g.Version != 2 || g.LastCause != CauseEviction || g.Members != 1 {
+			t.Fatalf("%+v", g)
+		}
+		eventually(t, "the lamp is told", func() bool { n := w.net.sentTo(jl.Node); return len(n) > 0 && n[len(n)-1].Version == 2 })
+	})
+}
+
 // ccs encodes a CWT Claims Set with an Ed25519 key as it is.
 func ccs(x []byte) []byte {
 	key := cborx.AppendMap(nil, 3)
