@@ -45,7 +45,8 @@ type Config struct {
 	// Rekeying is how the device hears of new keys. Default RekeyByControlURI.
 	Rekeying Rekeying
 	// Freshness is what becomes of requests that may not be fresh. Default
-	// grouposcore.TrustFirst. See [grouposcore.Freshness].
+	// grouposcore.TrustFirst. See [grouposcore.Freshness]. A monitor, which cannot
+	// challenge anybody, refuses where others would.
 	Freshness grouposcore.Freshness
 	// KeepOld is how long messages under the former keys are still accepted
 	// after a rekeying, from members that are not stale. Default 5 s; negative:

@@ -72,6 +72,9 @@ func (g *Group) makeLive(ctx context.Context, rec *groupRecord, renews *grouposc
 	if err != nil {
 		return nil, err
 	}
+	if id.SenderID == nil && p.Freshness == grouposcore.RequireEcho {
+		p.Freshness = grouposcore.Refuse // a monitor answers nobody, with an Echo option neither
+	}
 	l := &live{renewal: renews != nil}
 	if id.SenderID != nil {
 		name := sequenceName(g.number, rec.Epoch.Serial)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
+	"github.com/cohort-iot/cohort/grouposcore"
 	"github.com/cohort-iot/cohort/internal/netsim"
 	"github.com/cohort-iot/cohort/keystore"
 	"github.com/cohort-iot/cohort/member"
@@ -246,6 +247,69 @@ func TestDeviceRestarts(t *testing.T) {
 				t.Errorf("before %+v, after %+v", before, after)
 			}
 			sw.answers("hall", "lamp-1")
+		})
+	})
+	t.Run("GO-14.18-1 a monitor's windows do not come back with state that was set back", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.anchors = true
+			w.newGroup("hall", nil)
+			m := w.device("m", monitor)
+			m.join("hall", monitor)
+			sw := w.device("switch", requester)
+			sw.join("hall", requester)
+			sw.ask1("hall")
+			time.Sleep(3 * time.Second)
+			m.stop()
+			old := m.mem.Clone()
+			m.open()
+			rec := &tap{}
+			w.net.SetFilter(func(p netsim.Packet) netsim.Verdict {
+				if p.To == w.group && p.From == sw.addr {
+					rec.mu.Lock()
+					defer rec.mu.Unlock()
+					p.Data = bytes.Clone(p.Data)
+					rec.seen = append(rec.seen, p)
+				}
+				return netsim.Verdict{}
+			})
+			sw.ask1("hall")
+			time.Sleep(3 * time.Second)
+			if _, n := m.light.state(); n != 1 {
+				t.Fatalf("it heard %d requests: its windows of the clean stop were not taken up", n)
+			}
+			m.stop()
+			m.mem = old
+			m.open()
+			time.Sleep(time.Minute)
+			w.replay(rec, m)
+			if _, n := m.light.state(); n != 0 {
+				t.Errorf("%d requests were taken again", n)
+			}
+		})
+	})
+}
+
+func TestFreshness(t *testing.T) {
+	t.Run("GO-9-15 with echo the first request of each peer is challenged, and then served", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.newGroup("hall", nil)
+			echo := func(c *member.Config) { c.Freshness = grouposcore.RequireEcho }
+			l := w.deviceWith("lamp-1", echo, grant("*", responder))
+			l.join("hall", responder)
+			w.deviceWith("m", echo, grant("*", monitor)).join("hall", monitor) // which cannot challenge
+			sw := w.device("switch", requester)
+			sw.join("hall", requester)
+			rec := w.tap(l)
+			for want := 2; want <= 3; want++ { // messages of the switch to the lamp alone, after each request
+				_, err := sw.set("hall", "lamp-1", "on")
+				w.check(err)
+				if n := len(rec.seen); n != want {
+					t.Errorf("%d requests, want %d", n, want)
+				}
+			}
+			if _, n := l.light.state(); n != 2 {
+				t.Errorf("%d requests served", n)
+			}
 		})
 	})
 }

@@ -99,6 +99,9 @@ func (g *Group) takeUp(ctx context.Context, rec groupRecord, windows []byte) err
 		return err
 	}
 	if windows != nil {
+		if _, err := g.d.cfg.Store.Sequence(sequenceName(g.number, rec.Epoch.Serial)).High(ctx); err != nil {
+			return err
+		}
 		if err := l.cx.RestoreWindows(windows); err != nil {
 			return err
 		}

@@ -25,6 +25,14 @@ func (g *Group) saveWindows() error {
 		return err // too many members to be worth it
 	}
 	return g.d.cfg.Store.Update(context.Background(), func(tx *keystore.Tx) error {
+		if l.seq == nil {
+			// A monitor has no sequence numbers that would show a store that was
+			// set back; its windows must not come back with one.
+			mark := sequenceName(g.number, rec.Epoch.Serial)
+			if err := errors.Join(tx.Delete(mark), tx.ReserveSequence(mark, 1)); err != nil {
+				return err
+			}
+		}
 		return tx.Put(windowsName(g.number), b)
 	})
 }
