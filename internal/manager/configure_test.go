@@ -63,7 +63,7 @@ func TestUpdateGroup(t *testing.T) {
 		w.change("g1", func(c *GroupConfig) { c.KeyLifetime = 30 * time.Minute })
 		eventually(t, "it is replaced", func() bool { g := w.info("g1"); return g.Version == 1 && g.LastCause == CauseSchedule })
 	})
-	t.Run("fewer stale sets are the newest ones", func(t *testing.T) {
+	t.Run("AD-OVR-13 fewer stale sets are the newest ones", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.group("g1", func(c *GroupConfig) { c.MaxStaleSets = 4 })
 		for range 6 {
@@ -109,7 +109,7 @@ func TestUpdateGroup(t *testing.T) {
 func TestChangeOfAlgorithms(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	t.Run("members whose credentials fit go on: the rekeying message has the algorithms", func(t *testing.T) {
+	t.Run("AD-EFF-02,AD-EFF-17,AD-EFF-19 members whose credentials fit go on: the rekeying message has the algorithms", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.group("g1", nil)
 		d, j := w.lamp("a", "g1")
@@ -140,7 +140,7 @@ func TestChangeOfAlgorithms(t *testing.T) {
 			t.Fatal("the next rekeying tells the algorithms again")
 		}
 	})
-	t.Run("members whose credentials do not fit are evicted, told, and join again with others", func(t *testing.T) {
+	t.Run("AD-EFF-13 members whose credentials do not fit are evicted, told, and join again with others", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.group("g1", nil)
 		var nodes []string
@@ -161,6 +161,9 @@ func TestChangeOfAlgorithms(t *testing.T) {
 		}
 		again := w.device("a", cose.CurveP256, entry("g1", responder))
 		j := again.join("g1", responder)
+		if g := w.info("g1"); g.Version != 1 {
+			t.Fatal("its coming back caused another rekeying")
+		}
 		if j.Response.Version != 1 || j.Response.Key.Signature != cose.AlgES256 {
 			t.Fatalf("%+v", j.Response)
 		}
@@ -177,7 +180,7 @@ func TestChangeOfAlgorithms(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	t.Run("members whose Sender IDs are too long are evicted before the rekeying", func(t *testing.T) {
+	t.Run("AD-EFF-08 members whose Sender IDs are too long are evicted before the rekeying", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.group("g1", func(c *GroupConfig) { c.GroupEnc, c.AEAD = cose.AlgAESCCM16_64_128, cose.AlgAESCCM16_64_128 })
 		_, short := w.lamp("short", "g1")
@@ -193,6 +196,10 @@ func TestChangeOfAlgorithms(t *testing.T) {
 		w.change("g1", func(c *GroupConfig) { c.AEAD = cose.AlgAESCCM64_64_128 })
 		if w.member("g1", long.Node) != nil || w.member("g1", short.Node) == nil {
 			t.Fatal("who has a Sender ID of two bytes is to go, who has one of a byte stays")
+		}
+		eventually(t, "the one that stays is told", func() bool { return len(w.net.sentTo(short.Node)) == 1 })
+		if m := w.net.sentTo(short.Node)[0]; m.Version != 1 || len(m.StaleIDs) != 1 || !bytes.Equal(m.StaleIDs[0], long.Response.Key.SenderID) {
+			t.Fatalf("%+v", m)
 		}
 		_, j := w.lamp("long", "g1")
 		if len(j.Response.Key.SenderID) != 1 {
