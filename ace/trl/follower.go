@@ -60,7 +60,9 @@ func (f *Follower) Answered(p *Response) (n News, again bool) {
 		return News{Whole: true, Revoked: p.Full}, false
 	}
 	if f.Cursor && p.WithCursor {
-		if p.Cursor == nil && p.More { // something was lost
+		// Something was lost if the server says so; or if nothing had changed before, and what is sent does not begin with the first
+		// update: then there was no cursor to ask with, by which the server could tell.
+		if p.Cursor == nil && p.More || f.at == nil && p.Cursor != nil && *p.Cursor+1 != uint64(len(p.Diff)) {
 			f.Lost()
 			return News{}, true
 		}

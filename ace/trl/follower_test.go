@@ -33,6 +33,25 @@ func TestFollower(t *testing.T) {
 			t.Fatalf("%+v", n)
 		}
 	})
+	t.Run("TR-QRY-10,TR-RS-08 it notices a loss before it had any cursor", func(t *testing.T) {
+		t.Parallel()
+		for n := range 12 {
+			f := &Follower{Diff: true, Cursor: true}
+			f.Answered(answer(t, small(), updates(small(), 0)))
+			known := map[ace.TokenHash]bool{}
+			l := updates(small(), n)
+			for again := true; again; {
+				var news News
+				news, again = f.Answered(answer(t, small(), l, f.Next().Strings()...))
+				for _, h := range news.Revoked {
+					known[h] = true
+				}
+			}
+			if len(known) != n {
+				t.Errorf("%d of %d", len(known), n)
+			}
+		}
+	})
 	t.Run("TR-QRY-09 as long as there is more it goes on", func(t *testing.T) {
 		t.Parallel()
 		f := &Follower{Diff: true, Cursor: true}
