@@ -64,7 +64,7 @@ func TestArrivalOrder(t *testing.T) {
 				t.Fatalf("handlers took %v", took)
 			}
 			for i := 1; i < n; i++ {
-				if bytes.Compare(coapmsg.EncodePIV(uint64(i)), op.order[i-1]) != 0 {
+				if !bytes.Equal(coapmsg.EncodePIV(uint64(i)), op.order[i-1]) {
 					t.Fatalf("request %d was opened in place of %d", op.order[i-1], i)
 				}
 			}

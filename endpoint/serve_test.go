@@ -69,6 +69,31 @@ func TestServerMessages(t *testing.T) {
 			}
 		})
 	})
+	t.Run("after its lifetime, 247 s or for NON 145 s, a Message ID is that of a new request", func(t *testing.T) {
+		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
+			for i, typ := range []message.Type{con, non} {
+				life := []time.Duration{247 * time.Second, 145 * time.Second}[i]
+				b := get(t, typ, 9, "a")
+				w.peer.send(serverAddr, b)
+				w.peer.nextMessage(time.Second)
+				time.Sleep(life - time.Second)
+				before := w.res.runs.Load()
+				w.peer.send(serverAddr, b)
+				pass(10 * time.Millisecond)
+				if w.res.runs.Load() != before {
+					t.Fatalf("%v: served again within its lifetime", typ)
+				}
+				time.Sleep(time.Second)
+				w.peer.send(serverAddr, b)
+				pass(10 * time.Millisecond)
+				if w.res.runs.Load() != before+1 {
+					t.Fatalf("%v: not served after its lifetime", typ)
+				}
+				for w.peer.next(time.Millisecond) != nil { // answers that nobody looks at
+				}
+			}
+		})
+	})
 	t.Run("O7 a request with a used Message ID but other bytes is served", func(t *testing.T) {
 		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
 			w.peer.send(serverAddr, w.protected(con, 1, "a"))
