@@ -17,7 +17,9 @@
 //	})
 //
 // Handlers are those of go-coap's mux package; [PeerFrom] tells them who sent
-// the request. They run on a bounded number of workers and may take their time:
+// the request. Requests of one peer are verified in the order they came, and a
+// peer with many or slow ones keeps nobody else from being served. Handlers run on
+// a bounded number of workers and may take their time:
 // a confirmable request is acknowledged meanwhile, and its response sent
 // separately. What was answered once is answered again from memory, with the
 // same bytes, and not served again.
