@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ type stack struct {
 	t       *testing.T
 	compose []string // docker-compose, or docker compose
 	env     []string
+	ids     map[string]string // of the containers, by service
+	net     string            // first three numbers of the network's addresses
 }
 
 // find returns the command of Compose, or why there is none.
@@ -35,32 +38,67 @@ func find() ([]string, error) {
 	return nil, fmt.Errorf("Compose is not installed")
 }
 
-// start makes a directory with what the image is made of, and names that no
-// other project uses.
-func start(t *testing.T, compose []string) *stack {
+// image is what all containers of the tests run, made once.
+var image = sync.OnceValues(func() (string, error) {
+	root, err := binaries.Root()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "cohort-image")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"Dockerfile", ".dockerignore"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "dist", "state"), 0o700); err != nil {
+		return "", err
+	}
+	if err := binaries.BuildIn(filepath.Join(dir, "dist")); err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("cohort-test-%d", os.Getpid())
+	cmd := exec.Command("docker", "build", "-q", "-t", name, dir)
+	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the image: %w: %s", err, out)
+	}
+	return name, nil
+})
+
+// TestMain removes the image in the end.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if os.Getenv("COHORT_COMPOSE") == "1" {
+		if out, err := exec.Command("docker", "rmi", fmt.Sprintf("cohort-test-%d", os.Getpid())).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "remove the image: %v: %s\n", err, out)
+		}
+	}
+	os.Exit(code)
+}
+
+// start makes ready what file says to start, under names that no other project
+// uses; net tells the networks of tests apart.
+func start(t *testing.T, compose []string, file string, net int) *stack {
+	t.Helper()
 	root, err := binaries.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	for _, name := range []string{"docker-compose.yml", "Dockerfile", ".dockerignore"} {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "dist", "state"), 0o700); err != nil {
+	image, err := image()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := binaries.BuildIn(filepath.Join(dir, "dist")); err != nil {
-		t.Fatal(err)
-	}
-	name := fmt.Sprintf("cohort-test-%d", os.Getpid())
-	s := &stack{t: t, compose: append(compose, "-p", name, "-f", filepath.Join(dir, "docker-compose.yml"), "--project-directory", dir),
-		env: append(os.Environ(), "COHORT_IMAGE="+name, fmt.Sprintf("COHORT_NET=172.30.%d", os.Getpid()%250+1), "DOCKER_BUILDKIT=0")}
+	network := fmt.Sprintf("172.%d.%d", net, os.Getpid()%250+1)
+	s := &stack{t: t, ids: map[string]string{}, net: network, compose: append(compose, "-p", fmt.Sprintf("%s-%d", image, net), "-f", filepath.Join(root, file)),
+		env: append(os.Environ(), "COHORT_IMAGE="+image, "COHORT_NET="+network)}
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := s.try(time.Minute, "logs", "--no-color")
@@ -69,19 +107,19 @@ func start(t *testing.T, compose []string) *stack {
 		if out, err := s.try(2*time.Minute, "down", "--volumes", "--remove-orphans", "--timeout", "10"); err != nil {
 			t.Errorf("take down: %v: %s", err, out)
 		}
-		if out, err := exec.Command("docker", "rmi", name).CombinedOutput(); err != nil {
-			t.Errorf("remove the image: %v: %s", err, out)
-		}
 	})
 	return s
 }
 
 // try runs a verb of Compose and returns its standard output.
 func (s *stack) try(limit time.Duration, args ...string) (string, error) {
+	return s.command(limit, append(s.compose[:len(s.compose):len(s.compose)], args...)...)
+}
+
+func (s *stack) command(limit time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	args = append(s.compose[1:len(s.compose):len(s.compose)], args...)
-	cmd := exec.CommandContext(ctx, s.compose[0], args...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = s.env
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -89,6 +127,15 @@ func (s *stack) try(limit time.Duration, args ...string) (string, error) {
 		return out.String(), fmt.Errorf("%w: %s", err, errs.String())
 	}
 	return out.String(), nil
+}
+
+// container is the id of a service's container.
+func (s *stack) container(service string) string {
+	s.t.Helper()
+	if s.ids[service] == "" {
+		s.ids[service] = strings.TrimSpace(s.run("ps", "-q", service))
+	}
+	return s.ids[service]
 }
 
 func (s *stack) run(args ...string) string {
@@ -103,7 +150,35 @@ func (s *stack) run(args ...string) string {
 // operator runs a verb of the groupmanager command beside the Group Manager.
 func (s *stack) operator(args ...string) string {
 	s.t.Helper()
-	return s.run(append([]string{"exec", "-T", "groupmanager", "/groupmanager"}, args...)...)
+	return s.beside("groupmanager", args...)
+}
+
+// beside runs a verb of the groupmanager command in the container of a service.
+func (s *stack) beside(service string, args ...string) string {
+	s.t.Helper()
+	out, err := s.command(2*time.Minute, append([]string{"docker", "exec", s.container(service), "/groupmanager"}, args...)...)
+	if err != nil {
+		s.t.Fatalf("%s: %s: %v%s", service, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (s *stack) healthy(service string) {
+	s.t.Helper()
+	id := s.container(service)
+	s.await(service+" is healthy", func() bool {
+		_, err := s.command(time.Minute, "docker", "exec", id, "/groupmanager", "healthcheck")
+		return err == nil
+	})
+}
+
+// serving waits until so many lamps serve.
+func (s *stack) serving(lamps ...string) {
+	s.t.Helper()
+	s.await("the lamps serve", func() bool {
+		out, err := s.try(time.Minute, append([]string{"logs", "--no-color"}, lamps...)...)
+		return err == nil && strings.Count(out, "serves on") >= len(lamps)
+	})
 }
 
 // await asks until ok says yes.
@@ -157,7 +232,9 @@ func (s *stack) ask(expect int) map[string]answer {
 	return answers
 }
 
-func TestSwitchAndThreeLamps(t *testing.T) {
+// wanted returns the command of Compose, and skips the test where it is not to run.
+func wanted(t *testing.T) []string {
+	t.Helper()
 	if os.Getenv("COHORT_COMPOSE") != "1" {
 		t.Skip("COHORT_COMPOSE is not 1")
 	}
@@ -165,23 +242,21 @@ func TestSwitchAndThreeLamps(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	s := start(t, compose)
-	s.run("build")
+	return compose
+}
+
+func TestSwitchAndThreeLamps(t *testing.T) {
+	t.Parallel()
+	s := start(t, wanted(t), "docker-compose.yml", 30)
 	s.run("up", "-d", "groupmanager")
-	s.await("the Group Manager is healthy", func() bool {
-		_, err := s.try(time.Minute, "exec", "-T", "groupmanager", "/groupmanager", "healthcheck")
-		return err == nil
-	})
+	s.healthy("groupmanager")
 	s.operator("group", "create", "lights")
 	for device, roles := range map[string]string{"switch": "requester", "lamp1": "responder", "lamp2": "responder", "lamp3": "responder"} {
 		s.operator("device", "enroll", device, "--group", "lights:"+roles, "--file", "/enrolments/"+device+".json")
 	}
 	s.run("up", "-d")
 	s.await("four members", func() bool { n, _ := s.members(); return n == 4 })
-	s.await("the lamps serve", func() bool {
-		out, err := s.try(time.Minute, "logs", "--no-color", "lamp1", "lamp2", "lamp3")
-		return err == nil && strings.Count(out, "serves on") >= 3
-	})
+	s.serving("lamp1", "lamp2", "lamp3")
 
 	answers := s.ask(3)
 	if len(answers) != 3 {
