@@ -179,6 +179,7 @@ func (g *Group) drop(ctx context.Context) error {
 	g.mu.Lock()
 	g.rec = &rec
 	g.mu.Unlock()
+	g.recheck() // until it succeeds, whoever began
 	g.retire()
 	return g.save(ctx, rec, 0)
 }

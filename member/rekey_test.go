@@ -120,6 +120,25 @@ func TestRekeying(t *testing.T) {
 			sw.answers("hall", "lamp-1")
 		})
 	})
+	t.Run("KO-MISS-08 a device that gave up its keys and could not get the current ones goes on trying", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.rig = func(o *manager.Options) { o.Delivery = nil }
+			w.restart(false)
+			sw, _ := w.hall(nil, "lamp-1")
+			w.rekey("hall")
+			w.rekey("hall")
+			g := sw.of("hall")
+			mend := w.cut(sw)
+			if err := g.TakeRekey(t.Context(), g.RekeyMessage(w.version("hall"), []byte{9}, bytes.Repeat([]byte{1}, 32))); err == nil || !g.Status().Stale {
+				t.Fatalf("error %v, %+v", err, g.Status())
+			}
+			mend()
+			sw.awaitFor(member.EventMissed, 1, time.Minute)
+			if !sw.current("hall") {
+				t.Errorf("%+v", g.Status())
+			}
+		})
+	})
 	t.Run("KO-JRESP-20 absent salt is the empty one", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, _ := w.hall(nil, "lamp-1")
