@@ -41,7 +41,7 @@ func TestWhatIsForgotten(t *testing.T) {
 	ctx := context.Background()
 	w.group("g1", nil)
 	a, ja := w.lamp("a", "g1")
-	_, jb := w.lamp("b", "g1")
+	_, _ = w.lamp("b", "g1")
 	if !w.contains(ja.Response.Key.MasterSecret) || !w.contains(a.cred.Bytes()) {
 		t.Fatal("the test looks in the wrong place")
 	}
@@ -69,9 +69,25 @@ func TestWhatIsForgotten(t *testing.T) {
 		}
 		a.join("g1", responder)
 	})
-	t.Run("KO-SID-06 its Sender ID is not given out before a new Gid", func(t *testing.T) {
-		if k, err := w.Member(ctx, "g1", jb.Node); err != nil || bytes.Equal(k.SenderID, ja.Response.Key.SenderID) {
+	t.Run("KO-SID-06 a Sender ID that was given up is not given out before a new Gid", func(t *testing.T) {
+		w.group("waits", func(c *GroupConfig) { c.Windows.Leave = time.Minute })
+		d, j := w.lamp("leaves", "waits")
+		if err := w.Leave(ctx, d.caller, "waits", j.Node); err != nil {
 			t.Fatal(err)
+		}
+		if err := w.update(ctx, func(x *txn) error { // the search begins where it would be found first
+			h, err := x.group("waits")
+			if err == nil {
+				h.NextSender = 0
+				err = x.putHead(h)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_, next := w.lamp("next", "waits")
+		if next.Response.Version != j.Response.Version || bytes.Equal(next.Response.Key.SenderID, j.Response.Key.SenderID) || !bytes.Equal(j.Response.Key.SenderID, []byte{0}) {
+			t.Fatalf("%x under version %d", next.Response.Key.SenderID, next.Response.Version)
 		}
 	})
 }
