@@ -28,8 +28,9 @@ type Device struct {
 	contexts *endpoint.Contexts
 	mux      *endpoint.Mux // the control resource; before the device maker's own
 
-	identityTurn turn // one making of a key pair at a time
-	assocTurn    turn // one making of an association at a time
+	identityTurn turn                // one making of a key pair at a time
+	assocTurn    turn                // one making of an association at a time
+	asSession    *endpoint.B2Session // with the Authorization Server, nil: none; belongs to assocTurn
 
 	mu         sync.Mutex
 	identities map[cose.Curve]*identity

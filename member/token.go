@@ -47,25 +47,17 @@ var errDenied = fmt.Errorf("%w: it grants nothing of this", ErrTokenRefused)
 
 // requestToken gets a token for the device's groups and for want, which it must
 // grant. With the token of an association, the new one updates the rights of
-// that association and keeps its keys (RFC 9203, Section 3.1). The enrolment
-// secret only derives a context of its own for this exchange (RFC 8613,
-// Appendix B.2).
+// that association and keeps its keys (RFC 9203, Section 3.1). The caller has
+// the turn of making associations.
 func (d *Device) requestToken(ctx context.Context, want ace.Scope, update *accessToken) (*accessToken, error) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	b2, err := oscore.NewB2Client(d.cfg.Enrolment.AS.Params(), d.cfg.Rand)
-	if err != nil {
-		return nil, fmt.Errorf("association with the authorization server: %w", err)
-	}
 	q := ace.TokenRequest{Audience: d.cfg.Enrolment.Audience, Scope: d.scope(want), GrantType: ace.GrantClientCredentials}
 	if update != nil {
 		q.ReqCnf = &ace.Confirmation{KID: update.material.ID}
 	}
-	resp, err := d.ep.Do(ctx, endpoint.Request{
-		To: d.as, Code: codes.POST, Path: d.asPath,
-		Options:  contentFormat(ace.ContentFormatACE),
-		Payload:  q.Marshal(),
-		Security: endpoint.WithB2(b2, nil),
+	resp, err := d.askAS(ctx, endpoint.Request{
+		To: d.as, Code: codes.POST, Path: d.asPath, Options: contentFormat(ace.ContentFormatACE), Payload: q.Marshal(),
 	})
 	if lostAssociation(err) {
 		return nil, fmt.Errorf("%w: it does not know the device any more: %w", ErrTokenRefused, err)
@@ -91,6 +83,40 @@ func (d *Device) requestToken(ctx context.Context, want ace.Scope, update *acces
 		return nil, fmt.Errorf("%w: less than was asked for", errDenied)
 	}
 	return t, nil
+}
+
+// askAS makes a request to the Authorization Server. The secret of the enrolment
+// only derives a context, once in a start of the device (RFC 8613, Appendix B.2),
+// and again when the server has lost it. So a context that another one replaced
+// is never used again by this device: by that the server tells a second holder of
+// the secret.
+func (d *Device) askAS(ctx context.Context, r endpoint.Request) (*endpoint.Response, error) {
+	for again := false; ; again = true {
+		if d.asSession == nil || again {
+			d.dropAS()
+			b2, err := oscore.NewB2Client(d.cfg.Enrolment.AS.Params(), d.cfg.Rand)
+			if err != nil {
+				return nil, fmt.Errorf("association with the authorization server: %w", err)
+			}
+			d.asSession = endpoint.NewB2Session(b2)
+		}
+		r.Security = d.asSession
+		resp, err := d.ep.Do(ctx, r)
+		if !again && d.asSession.Lost(resp, err) {
+			continue
+		}
+		if err != nil {
+			d.dropAS()
+		}
+		return resp, err
+	}
+}
+
+func (d *Device) dropAS() {
+	if d.asSession != nil {
+		d.asSession.GiveUp()
+		d.asSession = nil
+	}
 }
 
 // readToken reads a token response.

@@ -18,6 +18,7 @@ import (
 	"github.com/cohort-iot/cohort/internal/coapmsg"
 	"github.com/cohort-iot/cohort/internal/secret"
 	"github.com/cohort-iot/cohort/internal/trust"
+	"github.com/cohort-iot/cohort/oscore"
 )
 
 // Associations says how Authorization Servers are asked. *trust.Service
@@ -50,8 +51,8 @@ var (
 // one after the other, as long as its context is not established.
 type remoteAS struct {
 	mu      sync.Mutex
-	secret  secret.Bytes // of which enrolment the context is derived
-	context *asContext   // nil: none
+	secret  secret.Bytes        // of which enrolment the context is derived
+	context *endpoint.B2Session // nil: none
 }
 
 // NewASClient makes an ASClient. Attach must follow before it asks anybody.
@@ -138,12 +139,7 @@ func (c *ASClient) do(ctx context.Context, issuer string, a *trust.Association, 
 		}
 		r.Security = as.context
 		resp, err := ep.Do(ctx, r)
-		lost := err == nil && resp.Code == codes.Unauthorized
-		var clear *endpoint.UnprotectedError
-		if errors.As(err, &clear) && (clear.Code == codes.Unauthorized || clear.Code == codes.BadRequest) || errors.Is(err, errGivenUp) {
-			lost = true
-		}
-		if lost && !again {
+		if !again && as.context.Lost(resp, err) {
 			continue
 		}
 		if err != nil {
@@ -179,4 +175,22 @@ func addressOf(a *trust.Association) (netip.AddrPort, error) {
 		return to, fmt.Errorf("%w: %w", errNoAS, err)
 	}
 	return to, nil
+}
+
+// derive takes up a new context.
+func (as *remoteAS) derive(a *trust.Association, random io.Reader) error {
+	as.drop()
+	b2, err := oscore.NewB2Client(a.AS.Params(), random)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoAS, err)
+	}
+	as.context, as.secret = endpoint.NewB2Session(b2), a.AS.Secret.Bytes()
+	return nil
+}
+
+func (as *remoteAS) drop() {
+	if as.context != nil {
+		as.context.GiveUp()
+		as.context = nil
+	}
 }

@@ -31,16 +31,16 @@ func (c *ASClient) Watch(ctx context.Context, issuer string, q trl.Query) iter.S
 			yield(nil, err)
 			return
 		}
-		under := r.Security.(*asContext)
+		under := r.Security.(*endpoint.B2Session)
 		observing, stop := context.WithCancel(ctx)
 		defer stop()
-		defer context.AfterFunc(under.over, stop)()
+		defer context.AfterFunc(under.Over(), stop)()
 		for resp, err := range ep.Observe(observing, r) {
 			var list *trl.Response
 			if err == nil {
 				list, err = listOf(issuer, resp)
-			} else if under.over.Err() != nil {
-				err = errGivenUp
+			} else if under.Over().Err() != nil {
+				err = endpoint.ErrGivenUp
 			}
 			if !yield(list, err) {
 				return
@@ -66,7 +66,7 @@ func (c *ASClient) registration(issuer string, q trl.Query) (*endpoint.Endpoint,
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if as.context == nil {
-		return nil, r, errGivenUp
+		return nil, r, endpoint.ErrGivenUp
 	}
 	r.Path, r.Security = a.ListPath, as.context
 	return ep, r, nil
