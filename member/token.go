@@ -93,7 +93,9 @@ func (d *Device) requestToken(ctx context.Context, want ace.Scope, update *acces
 func (d *Device) askAS(ctx context.Context, r endpoint.Request) (*endpoint.Response, error) {
 	for again := false; ; again = true {
 		if d.asSession == nil || again {
-			d.dropAS()
+			if d.asSession != nil {
+				d.asSession.GiveUp()
+			}
 			b2, err := oscore.NewB2Client(d.cfg.Enrolment.AS.Params(), d.cfg.Rand)
 			if err != nil {
 				return nil, fmt.Errorf("association with the authorization server: %w", err)
@@ -102,20 +104,9 @@ func (d *Device) askAS(ctx context.Context, r endpoint.Request) (*endpoint.Respo
 		}
 		r.Security = d.asSession
 		resp, err := d.ep.Do(ctx, r)
-		if !again && d.asSession.Lost(resp, err) {
-			continue
+		if again || !d.asSession.Lost(resp, err) {
+			return resp, err
 		}
-		if err != nil {
-			d.dropAS()
-		}
-		return resp, err
-	}
-}
-
-func (d *Device) dropAS() {
-	if d.asSession != nil {
-		d.asSession.GiveUp()
-		d.asSession = nil
 	}
 }
 

@@ -139,13 +139,9 @@ func (c *ASClient) do(ctx context.Context, issuer string, a *trust.Association, 
 		}
 		r.Security = as.context
 		resp, err := ep.Do(ctx, r)
-		if !again && as.context.Lost(resp, err) {
-			continue
+		if again || !as.context.Lost(resp, err) {
+			return resp, err
 		}
-		if err != nil {
-			as.drop()
-		}
-		return resp, err
 	}
 }
 
