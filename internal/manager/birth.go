@@ -10,7 +10,9 @@ import (
 // fixed size, however often it is rekeyed, and are reassigned
 // (draft-ietf-ace-key-groupcomm-oscore-21, Section 11). Whoever joined under the
 // Gid that comes next, its Birth Gid, is evicted first: it may not have noticed
-// anything since, and would take the new group for the old one.
+// anything since, and would take the new group for the old one. When too many
+// joined under every Gid that could come next, the group takes a fresh base, which
+// no Gid had before, so nobody joined under any of its Gids.
 
 // gidEpochs is how many Gids a group with GidReuse has.
 const gidEpochs = 256
@@ -51,11 +53,11 @@ func cutPrefix(b, prefix []byte) ([]byte, bool) {
 
 // nextEpoch moves the Gid on and evicts the members who were born under the one
 // that it becomes. Their Sender IDs go into the set of the version that ends.
-func (t *txn) nextEpoch(h *head) error {
+func (t *txn) nextEpoch(h *head, c *counters) error {
 	h.Elders = nil
 	for i := uint64(1); i < h.Config.gidEpochs(); i++ {
 		e := (h.Epoch + i) % h.Config.gidEpochs()
-		elders, err := t.bornUnder(h.Number, e)
+		elders, err := t.bornUnder(h.Number, h.birthEpoch(e))
 		if err != nil {
 			return err
 		}
@@ -71,10 +73,29 @@ func (t *txn) nextEpoch(h *head) error {
 		h.Epoch = e
 		return nil
 	}
-	return refuse(KindExhausted, "too many members joined under every Gid that the group can have; some must join again first")
+	h.Bases++
+	h.Epoch = 0
+	return t.nextGidNumber(h, c)
 }
 
-// bornUnder reads at most maxElders+1 members whose Birth Gid has an epoch.
+// nextGidNumber gives a group a counter value for its Gids that none had before.
+func (t *txn) nextGidNumber(h *head, c *counters) error {
+	if err := t.delete(nameGid(h.GidNumber)); err != nil {
+		return err
+	}
+	h.GidNumber = c.NextGid
+	c.NextGid++
+	if err := t.put(nameGid(h.GidNumber), h.Number); err != nil {
+		return err
+	}
+	return t.putCounters(c)
+}
+
+// birthEpoch numbers the epochs of all bases that the group has had: who joined
+// under a Gid of an earlier base is born under none that can come again.
+func (h *head) birthEpoch(epoch uint64) uint64 { return h.Bases*gidEpochs + epoch }
+
+// bornUnder reads at most maxElders+1 members whose Birth Gid has an epoch, of a base.
 func (r reader) bornUnder(g, epoch uint64) ([]*member, error) {
 	names, err := r.firstNames(nameBirths(g, epoch), maxElders+1)
 	if err != nil {
@@ -102,8 +123,9 @@ func (t *txn) setBirth(h *head, m *member, joined bool) error {
 	if !joined || !h.Config.GidReuse {
 		return nil
 	}
-	m.Birth = h.Epoch + 1
-	return t.put(nameBirth(h.Number, h.Epoch, m.Number), m.Number)
+	e := h.birthEpoch(h.Epoch)
+	m.Birth = e + 1
+	return t.put(nameBirth(h.Number, e, m.Number), m.Number)
 }
 
 // elder says whether a client was evicted by the latest rekeying for its Birth

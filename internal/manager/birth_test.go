@@ -3,11 +3,13 @@ package manager
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/keystore"
 )
 
 // TestGidReuse is a group with four Gids that go round.
@@ -123,6 +125,80 @@ func TestGidReuse(t *testing.T) {
 		w.clock.Advance(w.info("g4").Config.KeyLifetime - 1)
 		if _, err := w.NewSenderID(ctx, d.caller, "g4", j.Node); KindOf(err) != KindNotMember && KindOf(err) != KindUnauthorized {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestGidReuseFreshBase is a group in which more members joined under each of its
+// Gids than one rekeying evicts.
+func TestGidReuseFreshBase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	ctx := context.Background()
+	w.group("g1", func(c *GroupConfig) { c.GidReuse, c.GidEpochs = true, 2 })
+	fill := func(epoch string) (d *device, j *JoinResult) {
+		for i := range maxElders + 1 {
+			d, j = w.lamp(fmt.Sprint(epoch, i), "g1")
+		}
+		return d, j
+	}
+	rekey := func() GroupInfo {
+		t.Helper()
+		if _, err := w.Rekey(ctx, "g1", CauseOperator); err != nil {
+			t.Fatal(err)
+		}
+		return w.info("g1")
+	}
+	d, j := fill("first")
+	first := w.info("g1").Gid
+	second := rekey().Gid
+	_, gone := fill("second")
+	t.Run("KO-RK-01 a rekeying finds a Gid under which nobody joined, and evicts nobody", func(t *testing.T) {
+		seen := [][]byte{first, second}
+		for range 2 { // the Gids of the fresh base
+			g := rekey()
+			if g.Members != 2*(maxElders+1) {
+				t.Fatalf("%d members", g.Members)
+			}
+			for _, b := range seen {
+				if bytes.Equal(g.Gid, b) {
+					t.Fatalf("%x again", b)
+				}
+			}
+			seen = append(seen, g.Gid)
+		}
+		if g := rekey(); !bytes.Equal(g.Gid, seen[2]) || g.Members != 2*(maxElders+1) {
+			t.Fatalf("the fresh base goes round: %+v", g)
+		}
+	})
+	t.Run("KO-OPS-25 only the Gid of now names the group", func(t *testing.T) {
+		g := w.info("g1")
+		out, err := w.Gids(ctx, d.caller, (&groupcomm.GidsRequest{Gids: [][]byte{first, second, g.Gid}}).Marshal())
+		if err != nil || len(out.Groups) != 1 || !bytes.Equal(out.Groups[0].Gid, g.Gid) {
+			t.Fatalf("%+v, %v", out, err)
+		}
+	})
+	t.Run("KO-REM-01 births under the old base are forgotten with those who leave or join again", func(t *testing.T) {
+		if _, err := w.Evict(ctx, "g1", gone.Node, CauseOperator); err != nil {
+			t.Fatal(err)
+		}
+		d.join("g1", responder)
+		m := w.member("g1", j.Node)
+		if m == nil || m.Birth != 1+gidEpochs+1 {
+			t.Fatalf("%+v", m)
+		}
+		births := map[uint64]int{}
+		err := w.view(func(r reader) error {
+			return r.Scan(keystore.Key("birth", 1), func(n keystore.Name, _ []byte) error { births[n.ID(1)]++; return nil })
+		})
+		if err != nil || births[0] != maxElders || births[1] != maxElders || births[gidEpochs+1] != 1 {
+			t.Fatal(births, err)
+		}
+	})
+	t.Run("KO-RK-01 who joined under the fresh base is an elder of it", func(t *testing.T) {
+		rekey()
+		if g := rekey(); w.member("g1", j.Node) != nil || g.Members != 2*maxElders {
+			t.Fatalf("%+v", g)
 		}
 	})
 }

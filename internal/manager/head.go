@@ -61,6 +61,9 @@ type head struct {
 	// Configured is the version with which the algorithms changed last, so the Group
 	// Manager's credential too, perhaps; 0: never.
 	Configured uint64 `cbor:"27,keyasint,omitempty"`
+
+	// Bases is how many bases the group's Gids had before; with GidReuse only.
+	Bases uint64 `cbor:"28,keyasint,omitempty"`
 }
 
 // staleSets is how many sets exist.

@@ -29,7 +29,7 @@ type member struct {
 	// Confirmed is one more than the newest version that the member has shown to hold; 0: none yet.
 	Confirmed uint64 `cbor:"14,keyasint"`
 	// Birth is one more than the epoch of the Gid that the latest Join Response
-	// carried; 0: Gids of the group are not reassigned.
+	// carried, counted over all bases; 0: Gids of the group are not reassigned.
 	Birth uint64 `cbor:"15,keyasint,omitempty"`
 }
 

@@ -18,7 +18,7 @@ import (
 //	member/g/n              membership
 //	member-of/c/g           client c in group g -> n
 //	sender/g/s              Sender ID s in group g -> n
-//	birth/g/e/n             member n joined when the Gid had epoch e
+//	birth/g/e/n             member n joined when the Gid had epoch e, counted over all bases
 //	stale/g/v/s             Sender ID s was given up under version v
 //	notice/g/n              eviction notice owed
 //	client/c                a client of the AS: its tokens and associations

@@ -33,22 +33,12 @@ func (t *txn) rekey(h *head, cause Cause) error {
 	if _, err := io.ReadFull(t.s.rand, fresh); err != nil {
 		return fault(KindInternal, err, "no randomness for a Master Secret")
 	}
+	nextGid := t.nextGidNumber
 	if h.Config.GidReuse {
-		if err := t.nextEpoch(h); err != nil {
-			return err
-		}
-	} else {
-		if err := t.delete(nameGid(h.GidNumber)); err != nil {
-			return err
-		}
-		h.GidNumber = c.NextGid
-		c.NextGid++
-		if err := t.put(nameGid(h.GidNumber), h.Number); err != nil {
-			return err
-		}
-		if err := t.putCounters(c); err != nil {
-			return err
-		}
+		nextGid = t.nextEpoch
+	}
+	if err := nextGid(h, c); err != nil {
+		return err
 	}
 	h.Gid = h.gid(c.GidPrefix)
 	if h.KeyGeneration, err = t.keyGeneration(h.Config.slot()); err != nil {
