@@ -114,7 +114,7 @@ func (o *observation) failuresAndTimes() {
 		}
 	}
 	for _, s := range o.byKey {
-		if !s.due.IsZero() && !now.Before(s.due) && !s.ended && !s.waiting {
+		if !s.due.IsZero() && !now.Before(s.due) && !s.ended && !s.waiting && !s.starting {
 			o.again(s, o.m)
 		}
 	}
@@ -143,7 +143,8 @@ func (o *observation) unanswered(s *observed, err error) {
 	s.due = o.e.cfg.Clock.Now().Add(min(renewRetry<<min(s.failed-1, 8), renewRetryMax))
 }
 
-// arm sets the timer to the first registration that is due.
+// arm sets the timer to the first registration that is due. Where one waits to be
+// sent, it is set when that is sent.
 func (o *observation) arm() {
 	if o.timer != nil {
 		o.timer.Stop()
@@ -151,7 +152,7 @@ func (o *observation) arm() {
 	}
 	var first time.Time
 	for _, s := range o.byKey {
-		if !s.due.IsZero() && !s.ended && !s.waiting && (first.IsZero() || s.due.Before(first)) {
+		if !s.due.IsZero() && !s.ended && !s.waiting && !s.starting && (first.IsZero() || s.due.Before(first)) {
 			first = s.due
 		}
 	}
