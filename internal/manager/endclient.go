@@ -86,7 +86,7 @@ func (s *Service) endTokens(ctx context.Context, c uint64, cause Cause, which fu
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
-	if evicted, err = s.evictUncovered(ctx, due, cause); err != nil {
+	if evicted, err = s.evictUncovered(ctx, due, cause, nil); err != nil {
 		return evicted, err
 	}
 	for _, d := range due {

@@ -69,7 +69,8 @@ func (s *Service) RotateIdentity(ctx context.Context, name string) (rekeyed int,
 }
 
 // adoptKeys rekeys the groups that do not use the newest key of the Group Manager
-// yet, and forgets keys that no group uses any more.
+// yet, and forgets keys that no group uses any more. A group that cannot be rekeyed
+// holds up no other one.
 func (s *Service) adoptKeys(ctx context.Context) (rekeyed int, err error) {
 	var behind []*head
 	used := map[keySlot]bool{}
@@ -94,23 +95,31 @@ func (s *Service) adoptKeys(ctx context.Context) (rekeyed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var faults []error
 	for _, h := range behind {
 		slot, err := s.currentSlot(h.Config.slot())
-		if err != nil {
-			return rekeyed, err
+		if err == nil {
+			_, err = s.identity(ctx, slot) // is there before anybody needs it
 		}
-		if _, err := s.identity(ctx, slot); err != nil { // is there before anybody needs it
-			return rekeyed, err
+		if err == nil {
+			_, err = s.Rekey(ctx, h.Name, CauseManagerKey)
 		}
-		if _, err := s.Rekey(ctx, h.Name, CauseManagerKey); err != nil && KindOf(err) != KindNotFound {
-			return rekeyed, err
+		switch {
+		case err == nil:
+			rekeyed++
+		case KindOf(err) != KindNotFound:
+			faults = append(faults, err)
+			for u := range used { // the group still needs an older generation
+				if u.name() == h.Config.slot().name() {
+					delete(used, u)
+				}
+			}
 		}
-		rekeyed++
 	}
 	if len(behind) == 0 {
 		return 0, nil
 	}
-	return rekeyed, s.forgetKeys(ctx, used)
+	return rekeyed, errors.Join(append(faults, s.forgetKeys(ctx, used))...)
 }
 
 // forgetKeys deletes older generations of keys that are in use.

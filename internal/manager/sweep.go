@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -154,22 +155,32 @@ const expiryBatch = 256
 
 // expireTokens ends tokens whose time is over: memberships that no other token of
 // the client covers are evicted, then the tokens and their associations go. The
-// entry in the list of expiries is the intent; it goes last.
+// entry in the list of expiries is the intent; it goes last, and stays for the
+// next sweep if an effect of it failed. Such a failure holds up no other client.
 func (s *Service) expireTokens(ctx context.Context) error {
 	s.sweeper.expiring.Lock()
 	defer s.sweeper.expiring.Unlock()
+	var faults []error
+	failed := map[uint64]bool{} // clients
 	for {
-		due, err := s.expired()
+		due, err := s.expired(failed)
 		if err != nil || len(due) == 0 {
-			return err
+			return errors.Join(append(faults, err)...)
 		}
-		if _, err := s.evictUncovered(ctx, due, CauseTokenExpired); err != nil {
-			return err
+		if _, err := s.evictUncovered(ctx, due, CauseTokenExpired, failed); err != nil {
+			faults = append(faults, err)
 		}
 		for _, e := range due {
-			if err := s.forgetToken(ctx, e); err != nil {
-				return err
+			if failed[e.client] {
+				continue
 			}
+			if err := s.forgetToken(ctx, e); err != nil {
+				failed[e.client] = true
+				faults = append(faults, err)
+			}
+		}
+		if KindOf(errors.Join(faults...)) == KindUnavailable { // nor would the next ones succeed
+			return errors.Join(faults...)
 		}
 	}
 }
@@ -181,7 +192,8 @@ type dueToken struct {
 	client uint64
 }
 
-func (s *Service) expired() ([]dueToken, error) {
+// expired reads the first entries that are due, but those of some clients.
+func (s *Service) expired(but map[uint64]bool) ([]dueToken, error) {
 	now := s.clock.Now().Unix()
 	var out []dueToken
 	err := s.view(func(r reader) error {
@@ -193,7 +205,9 @@ func (s *Service) expired() ([]dueToken, error) {
 			if err := cborx.Unmarshal(b, &c); err != nil {
 				return err
 			}
-			out = append(out, dueToken{name: n, token: n.ID(1), client: c})
+			if !but[c] {
+				out = append(out, dueToken{name: n, token: n.ID(1), client: c})
+			}
 			return nil
 		})
 	})
@@ -201,9 +215,10 @@ func (s *Service) expired() ([]dueToken, error) {
 }
 
 // evictUncovered evicts the memberships of clients that none of their valid
-// tokens covers, group by group.
-func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause) (evicted int, err error) {
-	nodes := map[string][]string{}
+// tokens covers, group by group. What fails in one group holds up no other one;
+// the clients that it concerns are noted in failed, which may be nil.
+func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause, failed map[uint64]bool) (evicted int, err error) {
+	nodes, clients := map[string][]string{}, map[string][]uint64{}
 	var order []string
 	err = s.view(func(r reader) error {
 		seen := map[uint64]bool{}
@@ -216,24 +231,36 @@ func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Caus
 				if nodes[group] == nil {
 					order = append(order, group)
 				}
-				nodes[group] = append(nodes[group], node)
+				nodes[group], clients[group] = append(nodes[group], node), append(clients[group], d.client)
 			}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	fails := func(c uint64) {
+		if failed != nil {
+			failed[c] = true
+		}
+	}
 	if err != nil {
+		for _, d := range due {
+			fails(d.client)
+		}
 		return 0, err
 	}
+	var faults []error
 	for _, group := range order {
 		n, err := s.evictNodes(ctx, group, nodes[group], cause)
 		evicted += n
 		if err != nil && KindOf(err) != KindNotFound {
-			return evicted, err
+			faults = append(faults, fmt.Errorf("group %q: %w", group, err))
+			for _, c := range clients[group] {
+				fails(c)
+			}
 		}
 	}
-	return evicted, nil
+	return evicted, errors.Join(faults...)
 }
 
 func (s *Service) evictNodes(ctx context.Context, group string, nodes []string, cause Cause) (int, error) {

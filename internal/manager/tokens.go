@@ -257,7 +257,7 @@ func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token
 		return err
 	}
 	s.wakeSweep()
-	_, err = s.evictUncovered(ctx, due, CauseTokenRevoked)
+	_, err = s.evictUncovered(ctx, due, CauseTokenRevoked, nil)
 	return err
 }
 
