@@ -32,24 +32,30 @@ func (o *observation) again(s *observed, m message.Message) {
 	o.wg.Go(func() {
 		var known *exchange
 		h := &hooks{fail: o.fail, sending: func(x *exchange) {
-			known = x
-			o.tell(registration{s, x, nil})
+			if o.tell(registration{s, x, nil}) {
+				known = x
+			}
 		}}
-		if _, err := o.e.begin(o.ctx, &r, m, token, h); err == nil {
-			return
-		} else if known != nil {
+		x, err := o.e.begin(o.ctx, &r, m, token, h)
+		switch {
+		case err == nil && known == nil:
+			o.e.end(x) // the observation ended meanwhile
+		case err != nil && known != nil:
 			o.fail(known, err)
-		} else {
+		case err != nil:
 			o.tell(registration{s, nil, err})
 		}
 	})
 }
 
-// tell hands a registration to the goroutine of the observation.
-func (o *observation) tell(reg registration) {
+// tell hands a registration to the goroutine of the observation, unless that is
+// over.
+func (o *observation) tell(reg registration) bool {
 	select {
 	case o.started <- reg:
+		return true
 	case <-o.ctx.Done():
+		return false
 	}
 }
 
