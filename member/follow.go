@@ -97,6 +97,7 @@ func (g *Group) observe(ctx context.Context, heard func()) error {
 		}
 		cancel()
 	}()
+	joined := g.record().Nonce
 	q := gmRequest{op: "observation of the group", code: codes.GET, path: "ace-group/" + g.name}
 	var last error
 	for r, err := range g.d.ep.Observe(ctx, endpoint.Request{To: g.d.gm, Code: q.code, Path: q.path, Security: endpoint.WithOSCORE(a.ctx)}) {
@@ -112,7 +113,7 @@ func (g *Group) observe(ctx context.Context, heard func()) error {
 			g.d.forget(a)
 		}
 		if err := q.refused(r); err != nil {
-			last = g.gone(ctx, err)
+			last = g.unobserved(ctx, err, joined)
 			continue
 		}
 		g.d.proven(a)
@@ -123,6 +124,21 @@ func (g *Group) observe(ctx context.Context, heard func()) error {
 		}
 	}
 	return last
+}
+
+// unobserved ends the membership if a refusal says that there is none any more.
+// joined is the nonce of the Join Request that the observed membership began
+// with. A device that was off may be joining again, or have done so: then a
+// check finds out what holds by now.
+func (g *Group) unobserved(ctx context.Context, refusal error, joined []byte) error {
+	g.mu.Lock()
+	another := g.todo.resumed || !bytes.Equal(g.rec.Nonce, joined)
+	g.mu.Unlock()
+	if another && over(refusal) {
+		g.recheck()
+		return refusal
+	}
+	return g.gone(ctx, refusal)
 }
 
 // offered takes the keying material of a notification, or of the answer to the

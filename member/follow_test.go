@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/mux"
+
 	"github.com/cohort-iot/cohort/internal/netsim"
 	"github.com/cohort-iot/cohort/member"
 )
@@ -19,6 +22,18 @@ func (w *world) observedHall(how member.Rekeying) (sw, lamp *device) {
 	sw.join("hall", requester)
 	time.Sleep(5 * time.Second) // the observations have begun
 	return sw, lamp
+}
+
+// slow makes the servers wait before they answer some requests.
+func (w *world) slow(code codes.Code, path string, by time.Duration) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	w.instead = func(a asked, _ mux.ResponseWriter) bool {
+		if a.code == code && a.path == path {
+			time.Sleep(by)
+		}
+		return false
+	}
 }
 
 func TestRekeyingByObservation(t *testing.T) {
@@ -143,6 +158,33 @@ func TestRekeyingByObservation(t *testing.T) {
 			sw.await(member.EventRekeyed, 1)
 		})
 	})
+	for _, how := range []member.Rekeying{member.RekeyByObservation, member.RekeyByBoth} {
+		t.Run("KG-ERR-12,KG-NODE-17 a device that was off longer than its token lasts joins again, its observation refused meanwhile: "+how.String(), func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				sw, lamp := w.observedHall(how)
+				sw.answers("hall", "lamp-1")
+				lamp.stop()
+				time.Sleep(11 * time.Hour)
+				if _, ok := w.node("hall", "lamp-1"); ok {
+					t.Fatal("lamp-1 is still a member")
+				}
+				w.slow(codes.POST, "/ace-group/hall", time.Second)
+				lamp.open()
+				lamp.await(member.EventJoined, 2)
+				time.Sleep(10 * time.Second) // the observation has begun
+				if lamp.count(member.EventEvicted) != 0 {
+					t.Errorf("%s", lamp.all())
+				}
+				n := lamp.count(member.EventRekeyed)
+				w.rekey("hall")
+				lamp.await(member.EventRekeyed, n+1)
+				sw.answers("hall", "lamp-1")
+				w.evict("hall", "lamp-1") // of which the observation tells again
+				lamp.await(member.EventEvicted, 1)
+				assertNoKeys(t, lamp)
+			})
+		})
+	}
 	t.Run("the observation outlives restarts of the Group Manager and new tokens", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			sw, lamp := w.observedHall(member.RekeyByObservation)
