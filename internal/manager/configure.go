@@ -60,7 +60,7 @@ func (s *Service) UpdateGroup(ctx context.Context, name string, ch GroupChange) 
 	if err != nil || !out.Changing {
 		return out, err
 	}
-	if err := s.finishConfiguration(ctx, number); err != nil {
+	if err := s.finishConfiguration(ctx, name, number); err != nil {
 		return out, err
 	}
 	return s.Group(ctx, name)
@@ -138,8 +138,11 @@ func (t *txn) reconfigure(h *head, next GroupConfig) {
 }
 
 // finishConfiguration takes the steps that a noted change of algorithms still
-// needs: the caller of UpdateGroup, a start and the sweep call it.
-func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
+// needs: the caller of UpdateGroup, a start and the sweep call it, perhaps at the
+// same time. It puts in force only the change for which it took the steps; who
+// noted another one meanwhile takes the steps of that.
+func (s *Service) finishConfiguration(ctx context.Context, group string, g uint64) error {
+	defer s.bulk.begin(group)()
 	var h *head
 	var unfit []uint64
 	err := s.view(func(r reader) (err error) {
@@ -164,11 +167,11 @@ func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
 	if _, err := s.identity(ctx, slot); err != nil { // is there before anybody needs it
 		return err
 	}
-	defer s.bulk.begin(h.Name)()
+	want, since := *h.Next, h.Configured
 	for len(unfit) > 0 {
 		step := unfit[:min(evictionStep, len(unfit))]
 		unfit = unfit[len(step):]
-		if _, err := s.evictStep(ctx, h.Name, step, CauseConfiguration); err != nil {
+		if _, err := s.evictStep(ctx, group, step, CauseConfiguration); err != nil {
 			return err
 		}
 	}
@@ -177,7 +180,10 @@ func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
 		if err != nil || h.Next == nil || h.State == GroupDeleting {
 			return ignoreNotFound(err)
 		}
-		t.reconfigure(h, *h.Next)
+		if *h.Next != want || h.Configured != since {
+			return nil
+		}
+		t.reconfigure(h, want)
 		h.Next = nil
 		h.Revision++
 		if err := t.rekey(h, CauseConfiguration); err != nil {
@@ -190,7 +196,7 @@ func (s *Service) finishConfiguration(ctx context.Context, g uint64) error {
 	if err != nil {
 		return err
 	}
-	return s.dissolved(ctx, h.Name)
+	return s.dissolved(ctx, group)
 }
 
 // fits says whether a member can stay under a configuration: its Sender ID is not

@@ -3,12 +3,15 @@ package manager
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
+	"github.com/cohort-iot/cohort/keystore"
 )
 
 func (w *world) change(name string, edit func(c *GroupConfig)) GroupInfo {
@@ -258,4 +261,103 @@ func TestChangeOfAlgorithms(t *testing.T) {
 			return !g.Changing && g.Config.Signature == cose.AlgES256 && g.Version == 1 && g.Members == 0
 		})
 	})
+}
+
+// interposed has something done before the first transaction of one caller.
+type interposed struct {
+	Store
+	once sync.Once
+	do   func()
+}
+
+type interposedKey struct{}
+
+func (i *interposed) Update(ctx context.Context, fn func(tx *keystore.Tx) error) error {
+	if ctx.Value(interposedKey{}) != nil {
+		i.once.Do(i.do)
+	}
+	return i.Store.Update(ctx, fn)
+}
+
+// interpose makes the world's Service anew over its store with something in
+// between, and gives the context of the caller that it is for.
+func (w *world) interpose() (*interposed, context.Context) {
+	w.t.Helper()
+	w.Stop()
+	i := &interposed{Store: w.store}
+	s, err := New(i, Options{Clock: w.clock, Rand: rand.Reader, Delivery: w.net, Sessions: w.net, OnRestart: RestartKeep, KeepAssociations: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(s.Stop)
+	w.Service = s
+	return i, context.WithValue(context.Background(), interposedKey{}, true)
+}
+
+// TestChangeOvertaken has the steps of a change taken twice at once, and another
+// change noted when one of the two is done.
+func TestChangeOvertaken(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]bool{
+		"the other change waits for its own steps":     false,
+		"also when it is the same one that was undone": true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			i, marked := w.interpose()
+			ctx := context.Background()
+			w.group("g1", nil)
+			w.group("g2", func(c *GroupConfig) { c.Signature = cose.AlgES256 }) // its key is there
+			defer w.bulk.begin("g1")()                                          // the sweep takes no steps
+			note := func(alg cose.Algorithm) {
+				cfg := w.info("g1").Config
+				cfg.Signature, cfg.KeyAgreement = alg, 0
+				cfg = cfg.WithDefaults()
+				if err := w.update(ctx, func(x *txn) error {
+					h, err := x.group("g1")
+					if err != nil {
+						return err
+					}
+					h.Next = &cfg
+					return x.putHead(h)
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			finish := func(ctx context.Context) {
+				h, err := w.headOf("g1")
+				if err == nil {
+					err = w.finishConfiguration(ctx, h.Name, h.Number)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			var node string
+			i.do = func() {
+				finish(ctx)
+				if back {
+					note(cose.AlgEdDSA)
+					finish(ctx)
+					node = w.device("a", cose.CurveEd25519, entry("g1", responder)).join("g1", responder).Node
+					note(cose.AlgES256)
+					return
+				}
+				node = w.device("a", cose.CurveP256, entry("g1", responder)).join("g1", responder).Node
+				note(cose.AlgES384)
+			}
+			note(cose.AlgES256)
+			finish(marked)
+			if g := w.info("g1"); node == "" || !g.Changing || g.Members != 1 {
+				t.Fatalf("in force while a member has a credential that does not fit: %+v", g)
+			}
+			finish(ctx)
+			if g := w.info("g1"); g.Changing || g.Members != 0 || w.member("g1", node) != nil {
+				t.Fatalf("%+v", g)
+			}
+		})
+	}
 }

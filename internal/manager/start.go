@@ -92,7 +92,7 @@ func (s *Service) prepare(ctx context.Context) error {
 				return s.finishDeletion(gctx, h.Number)
 			}
 			if h.Next != nil { // ends with a rekeying
-				return s.finishConfiguration(gctx, h.Number)
+				return s.finishConfiguration(gctx, h.Name, h.Number)
 			}
 			c := cause
 			if c == CauseNone {

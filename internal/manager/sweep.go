@@ -122,7 +122,7 @@ func (s *Service) rekeyAllDue(ctx context.Context) error {
 			continue
 		}
 		if h.Next != nil && !s.bulk.busy(h.Name) {
-			faults = append(faults, s.finishConfiguration(ctx, h.Number))
+			faults = append(faults, s.finishConfiguration(ctx, h.Name, h.Number))
 		}
 		if h.rekeyingDue(s.clock.Now()) != CauseNone && !s.bulk.busy(h.Name) {
 			faults = append(faults, s.rekeyIfDue(ctx, h.Name))
