@@ -22,6 +22,19 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := g.askSenderID(ctx); err != nil {
+		return err
+	}
+	if g.record().Next == nil {
+		return nil
+	}
+	// Keys that had been missed came first, with the Sender ID under which the
+	// others know the former credential.
+	return g.askSenderID(ctx)
+}
+
+// askSenderID asks once, and takes what the Group Manager answers into use.
+func (g *Group) askSenderID(ctx context.Context) error {
 	r, err := g.d.manager(ctx, gmRequest{op: "new sender id", code: codes.POST, path: g.record().Node})
 	if err != nil {
 		return err
@@ -32,7 +45,7 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 	}
 	rec := g.record()
 	if n.Rekey != nil && n.Rekey.Version == rec.Epoch.Version+1 {
-		return g.take(ctx, n.Rekey, (*groupRecord).adopt)
+		return g.take(ctx, n.Rekey, (*groupRecord).takeUp)
 	}
 	if n.Rekey == nil {
 		// The answer does not say for which version it is. Under the keys of an
@@ -46,7 +59,7 @@ func (g *Group) renewSenderID(ctx context.Context) error {
 		}
 	}
 	// A rekeying was missed: who left then is not in the message.
-	rec.adopt()
+	rec.takeUp()
 	if err := g.saveRecord(ctx, rec); err != nil {
 		return err
 	}

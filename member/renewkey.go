@@ -176,7 +176,15 @@ func (g *Group) keyPair(ctx context.Context, rec *groupRecord, crv cose.Curve) (
 	return g.d.identityFor(ctx, crv)
 }
 
-// adopt takes the new key pair into use, in a record.
+// takeUp takes the new key pair into use, in a record. It stays the next one
+// until it has a Sender ID of its own.
+func (r *groupRecord) takeUp() {
+	if r.Next != nil {
+		r.Own = r.Next
+	}
+}
+
+// adopt takes the new key pair into use with a Sender ID of its own, in a record.
 func (r *groupRecord) adopt() {
 	if r.Next != nil {
 		r.Own, r.Next = r.Next, nil

@@ -96,6 +96,25 @@ func TestRenewKey(t *testing.T) {
 			})
 		}
 	})
+	t.Run("KO-OPS-12 one that is renewed over a missed rekeying comes with a new Sender ID too", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			sw, l := w.hall(nil, "lamp-1")
+			sw.answers("hall", "lamp-1")
+			before, id := l[0].credential("hall"), l[0].of("hall").Status().SenderID
+			mend := w.cut(l[0])
+			w.rekey("hall")
+			sw.await(member.EventRekeyed, 1)
+			mend()
+			w.check(l[0].of("hall").RenewKey(t.Context()))
+			if !l[0].current("hall") || bytes.Equal(l[0].credential("hall"), before) {
+				t.Errorf("%+v", l[0].of("hall").Status())
+			}
+			if bytes.Equal(l[0].of("hall").Status().SenderID, id) {
+				t.Error("the others know the former credential under this Sender ID")
+			}
+			sw.answers("hall", "lamp-1")
+		})
+	})
 	t.Run("KO-OPS-14 a monitor has no key pair to renew", func(t *testing.T) {
 		simulate(t, func(t *testing.T, w *world) {
 			w.newGroup("hall", nil)
