@@ -141,12 +141,8 @@ func (e *Endpoint) begin(ctx context.Context, r *Request, m message.Message, tok
 	if err := e.route(ctx, r, x, token); err != nil {
 		return nil, err
 	}
-	place, err := e.nstart.enter(ctx, e.ctx, x.to)
+	place, err := e.number(ctx, r, x)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.number(ctx, r, x); err != nil {
-		e.nstart.leave(x.to)
 		return nil, err
 	}
 	if err := e.probe(r, m); err != nil {

@@ -16,41 +16,57 @@ type outlet struct {
 	fixed  bool
 }
 
-// number gives a request its Message ID, and waits until there is one. Where it
-// can, the request leaves by a relief socket instead.
-func (e *Endpoint) number(ctx context.Context, r *Request, x *exchange) error {
-	if x.sock.stream() {
-		return nil
+// number gives a request a place among the outstanding ones and its Message ID,
+// and waits until there are both. Where it can, the request leaves by a relief
+// socket instead. It has no place while it waits for a Message ID, so that others
+// go on.
+func (e *Endpoint) number(ctx context.Context, r *Request, x *exchange) (*gatePeer, error) {
+	for {
+		place, err := e.nstart.enter(ctx, e.ctx, x.to)
+		if err != nil || x.sock.stream() {
+			return place, err
+		}
+		wait := e.tryNumber(r, x)
+		if wait == 0 {
+			return place, nil
+		}
+		e.nstart.leave(x.to)
+		later, stop := e.after(wait)
+		select {
+		case <-later:
+		case <-ctx.Done():
+			stop()
+			return nil, fmt.Errorf("%s: no Message ID is free: %w", r.To, ctx.Err())
+		case <-e.ctx.Done():
+			stop()
+			return nil, ErrClosed
+		}
 	}
+}
+
+// tryNumber is number without a wait: it says when to try again, 0 if the request
+// has its Message ID.
+func (e *Endpoint) tryNumber(r *Request, x *exchange) (wait time.Duration) {
 	o := r.outlet
 	if o != nil && o.relief != nil {
 		x.sock = o.relief
 	}
 	movable := o != nil && !o.fixed && x.sock.conn == nil
 	for {
-		var wait time.Duration
 		if x.key, wait = e.transmit.number(x.sock, x.to, r.confirmable(), movable); wait == 0 {
 			if o != nil {
 				o.fixed = true
 			}
-			return nil
+			return 0
 		}
-		if movable {
-			if s, err := e.relief.enter(o, x.sock); err == nil {
-				x.sock = s
-				continue
-			}
+		if !movable {
+			return wait
 		}
-		later, stop := e.after(wait)
-		select {
-		case <-later:
-		case <-ctx.Done():
-			stop()
-			return fmt.Errorf("%s: no Message ID is free: %w", r.To, ctx.Err())
-		case <-e.ctx.Done():
-			stop()
-			return ErrClosed
+		s, err := e.relief.enter(o, x.sock)
+		if err != nil {
+			return wait
 		}
+		x.sock = s
 	}
 }
 

@@ -125,6 +125,25 @@ func TestMessageIDsRunOut(t *testing.T) {
 			}
 		})
 	})
+	t.Run("who waits does not keep others from leaving by another port", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := netsim.New(netsim.Config{})
+			echoServer(t, n, func(netip.AddrPort, message.Message) {})
+			client := start(t, endpoint.Config{Network: n, Unicast: clientAddr})
+			endpoint.UseMessageIDs(client, serverAddr)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() {
+				for range client.Observe(ctx, endpoint.Request{To: serverAddr, Code: codes.GET}) {
+				}
+			}()
+			synctest.Wait()
+			began := time.Now()
+			if _, err := client.Do(t.Context(), endpoint.Request{To: serverAddr, Code: codes.GET}); err != nil || time.Since(began) > time.Second {
+				t.Fatalf("%v after %v", err, time.Since(began))
+			}
+		})
+	})
 	t.Run("a notification waits for a Message ID, and is of the newest state then", func(t *testing.T) {
 		inWorld(t, endpoint.Config{}, func(t *testing.T, w *world) {
 			var state atomic.Pointer[string]
