@@ -50,6 +50,8 @@ type server struct {
 	asClient *coap.ASClient
 	ep       *endpoint.Endpoint
 
+	trusting sync.Mutex // held from reading whose tokens are taken until that holds
+
 	working    context.Context // ends with the process's work
 	rest       context.CancelFunc
 	background sync.WaitGroup
@@ -284,6 +286,8 @@ func (s *server) trustChanged() {
 	if s.coap == nil {
 		return
 	}
+	s.trusting.Lock()
+	defer s.trusting.Unlock()
 	list, err := s.issuers(context.Background())
 	if err != nil {
 		s.log.Error("whose tokens are taken cannot be read", "err", err)
