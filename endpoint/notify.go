@@ -20,6 +20,9 @@ type Notification struct {
 	Final bool
 }
 
+// ends says whether it is the last of its observation.
+func (n *Notification) ends() bool { return n.Final || !coapmsg.IsSuccess(n.Code) }
+
 // Notify says that the resource at a path has changed: its handler runs again
 // for each observer, on the workers of the endpoint, and what it answers is
 // sent. It returns at once, with the number of observers. The path is that of
@@ -41,10 +44,18 @@ func (n *observers) notify(path string, give func(Peer) (Notification, bool)) in
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for ob := range n.paths[path] {
+		n.change(ob, give)
+	}
+	return len(n.paths[path])
+}
+
+// change notes that an observer is to be notified. To one whose observation is to
+// end, a change is nothing any more. n.mu is held.
+func (n *observers) change(ob *observer, give func(Peer) (Notification, bool)) {
+	if ob.word == nil {
 		ob.dirty, ob.give = true, give
 		n.schedule(ob)
 	}
-	return len(n.paths[path])
 }
 
 // schedule sets out to notify an observer, if there is something to say and it
@@ -130,7 +141,7 @@ func (n *observers) settle(ob *observer) {
 // run makes and sends the notification of one observer, on a worker.
 func (n *observers) run(ob *observer) {
 	n.mu.Lock()
-	give := ob.give
+	give, word := ob.give, ob.word
 	skip := ob.gone || n.stopped
 	ob.dirty, ob.give = false, nil
 	n.mu.Unlock()
@@ -145,7 +156,10 @@ func (n *observers) run(ob *observer) {
 	} else {
 		note, present = n.again(ob)
 	}
-	if !present {
+	switch {
+	case word != nil && (!present || !note.ends()):
+		note = *word
+	case !present:
 		n.settle(ob)
 		return
 	}

@@ -11,21 +11,20 @@ func (e *Endpoint) NotifyWhere(path string, match func(Peer) bool) int {
 	for ob := range n.paths[path] {
 		if match(ob.peer) {
 			told++
-			ob.dirty, ob.give = true, nil
-			n.schedule(ob)
+			n.change(ob, nil)
 		}
 	}
 	return told
 }
 
 // EndObservers ends the observations of peers that match, whatever they observe,
-// and tells each of them by last; those that wait to be told something else by
-// [Endpoint.NotifyFunc] are told that. What could not be sent in the end, for
-// instance because the security context gives out no more sequence numbers, is
-// for [Endpoint.ForgetObservers]. match is called at once and must not block.
+// and tells each of them by last; those that wait to be told another last word by
+// [Endpoint.NotifyFunc] are told that. Other changes, before and after, give way to
+// it. What could not be sent in the end, for instance because the security context
+// gives out no more sequence numbers, is for [Endpoint.ForgetObservers]. match is
+// called at once and must not block.
 func (e *Endpoint) EndObservers(match func(Peer) bool, last Notification) int {
 	last.Final = true
-	give := func(Peer) (Notification, bool) { return last, true }
 	n := e.observers
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -37,9 +36,11 @@ func (e *Endpoint) EndObservers(match func(Peer) bool, last Notification) int {
 			}
 			told++
 			if !ob.dirty || ob.give == nil {
-				ob.dirty, ob.give = true, give
+				n.change(ob, func(Peer) (Notification, bool) { return last, true })
 			}
-			n.schedule(ob)
+			if ob.word == nil {
+				ob.word = &last
+			}
 		}
 	}
 	return told

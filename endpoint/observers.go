@@ -69,6 +69,7 @@ type observer struct {
 	busy   bool
 	dirty  bool
 	give   func(Peer) (Notification, bool) // nil: the handler runs again
+	word   *Notification                   // the last, if the observation is to end
 	last   time.Time                       // registered, or a notification was acknowledged
 	unsure int                             // notifications since then
 	proven bool                            // one was acknowledged since the registration
@@ -328,8 +329,7 @@ func (n *observers) sweepNow() {
 	now := n.e.cfg.Clock.Now()
 	for _, ob := range n.entries {
 		if now.Sub(ob.last) >= confirmAfter && !ob.dirty {
-			ob.dirty, ob.give = true, nil
-			n.schedule(ob)
+			n.change(ob, nil)
 		}
 	}
 	if len(n.entries) > 0 {
