@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/mux"
 
 	"github.com/cohort-iot/cohort/ace/groupcomm"
 	"github.com/cohort-iot/cohort/cose"
@@ -25,6 +30,29 @@ func (w *world) identity(group string) string {
 	g, err := w.gm.Group(w.t.Context(), group)
 	w.check(err)
 	return g.Identity
+}
+
+// unavailable makes the servers refuse the next n requests to one resource with
+// 5.03. failed counts them.
+func (w *world) unavailable(code codes.Code, path string, n int) (failed func() int) {
+	count := 0
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	w.instead = func(a asked, rw mux.ResponseWriter) bool {
+		w.asking.Lock()
+		defer w.asking.Unlock()
+		if a.code != code || a.path != path || count == n {
+			return false
+		}
+		count++
+		_ = rw.SetResponse(codes.ServiceUnavailable, message.TextPlain, nil)
+		return true
+	}
+	return func() int {
+		w.asking.Lock()
+		defer w.asking.Unlock()
+		return count
+	}
 }
 
 func TestManagersKeyIsRotated(t *testing.T) {
@@ -72,10 +100,58 @@ func TestManagersKeyIsRotated(t *testing.T) {
 			g := sw.of("hall")
 			m := g.RekeyMessage(g.Status().Version+1, []byte{7}, bytes.Repeat([]byte{1}, 32))
 			m.KDCCredential = []byte{0xa0}
-			w.check(g.TakeRekey(t.Context(), m))
-			if !bytes.Equal(sw.gmCredential("hall"), before) {
+			if err := g.TakeRekey(t.Context(), m); !errors.Is(err, member.ErrManager) {
+				t.Errorf("error %v", err)
+			}
+			if !bytes.Equal(sw.gmCredential("hall"), before) || !sw.current("hall") {
 				t.Error("what a message says without a proof was believed")
 			}
+			sw.answers("hall", "lamp-1")
+		})
+	})
+	for _, how := range []member.Rekeying{member.RekeyByControlURI, member.RekeyByObservation} {
+		t.Run("KG-GET-14 the keys wait until the new credential can be had: "+how.String(), func(t *testing.T) {
+			simulate(t, func(t *testing.T, w *world) {
+				sw, lamp := w.observedHall(how)
+				before := sw.gmCredential("hall")
+				failed := w.unavailable(codes.GET, "/ace-group/hall/kdc-cred", 2)
+				_, err := w.gm.RotateIdentity(t.Context(), w.identity("hall"))
+				w.check(err)
+				time.Sleep(time.Minute)
+				if n := failed(); n != 2 {
+					t.Fatalf("%d of 2 requests failed", n)
+				}
+				if !sw.current("hall") || !lamp.current("hall") {
+					t.Errorf("%+v; %+v", sw.of("hall").Status(), lamp.of("hall").Status())
+				}
+				late := w.device("lamp-2", responder)
+				late.join("hall", responder)
+				for _, d := range []*device{sw, lamp} {
+					if c := d.gmCredential("hall"); bytes.Equal(c, before) || !bytes.Equal(c, late.gmCredential("hall")) {
+						t.Errorf("%s has another credential", d.name)
+					}
+				}
+				sw.answers("hall", "lamp-1", "lamp-2")
+			})
+		})
+	}
+	t.Run("KG-GET-14 after missed rekeyings too", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			sw, l := w.hall(nil, "lamp-1")
+			mend := w.cut(sw)
+			_, err := w.gm.RotateIdentity(t.Context(), w.identity("hall"))
+			w.check(err)
+			l[0].await(member.EventRekeyed, 1)
+			failed := w.unavailable(codes.GET, "/ace-group/hall/kdc-cred", 1)
+			mend()
+			if err := sw.of("hall").Check(t.Context()); !errors.Is(err, member.ErrRefused) || failed() != 1 {
+				t.Errorf("error %v", err)
+			}
+			sw.awaitFor(member.EventMissed, 1, time.Minute)
+			if !bytes.Equal(sw.gmCredential("hall"), l[0].gmCredential("hall")) {
+				t.Error("the former credential is in use")
+			}
+			sw.answers("hall", "lamp-1")
 		})
 	})
 }

@@ -90,25 +90,32 @@ func (g *Group) fetchMaterial(ctx context.Context) (*groupcomm.KeyResponse, erro
 
 // managerCredential returns the Group Manager's credential for new material that
 // came with the news that it is told now, nil if nothing was said of it. The
-// message has no proof, so another one than before is fetched with its proof.
+// message has no proof, so another one than before is fetched with its proof. If
+// that yields another one than told, the material is not to be installed: nothing
+// would verify under it.
 func (g *Group) managerCredential(ctx context.Context, k groupcomm.KeyMaterial, told []byte) ([]byte, error) {
 	old := g.record().Epoch.GMCred
 	if told == nil || bytes.Equal(told, old) {
 		return old, nil
 	}
-	return g.fetchManagerCredential(ctx, k)
+	c, err := g.fetchManagerCredential(ctx, k)
+	if err == nil && !bytes.Equal(c, told) {
+		err = fmt.Errorf("%w: the credential that its message names is not the one that it proves", ErrManager)
+	}
+	return c, err
 }
 
 // fetchManagerCredential gets the Group Manager's credential, which is part of
 // what every message authenticates, and takes it if the proof that belongs to
-// it holds (RFC 9594, Section 4.5.1). Otherwise the one before stays.
+// it holds (RFC 9594, Section 4.5.1). Otherwise, and if the Group Manager does not
+// give it out, the one before stays. That it cannot answer now is an error.
 func (g *Group) fetchManagerCredential(ctx context.Context, k groupcomm.KeyMaterial) ([]byte, error) {
 	rec := g.record()
 	r, err := g.d.manager(ctx, gmRequest{
 		op: "credential of the group manager", code: codes.GET, path: "ace-group/" + g.name + "/kdc-cred",
 	})
 	var refused *Refused
-	if errors.As(err, &refused) && !errors.Is(err, errNoMember) {
+	if errors.As(err, &refused) && !errors.Is(err, errNoMember) && refused.Code < codes.InternalServerError {
 		return rec.Epoch.GMCred, nil
 	}
 	if err != nil {
