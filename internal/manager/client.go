@@ -42,6 +42,8 @@ type tokenEntry struct {
 	Challenge []byte `cbor:"5,keyasint,omitempty"` // N_S: the latest kdcchallenge
 	Assoc     uint64 `cbor:"6,keyasint"`
 	Material  []byte `cbor:"7,keyasint"` // id of the OSCORE input material, which names the association in an update of rights
+	// Revoked says that the token was ended before its time, which Expires is no more.
+	Revoked bool `cbor:"8,keyasint,omitempty"`
 }
 
 // label names the client in audit records and lists.
@@ -80,6 +82,12 @@ func (c *client) byID(id uint64) *tokenEntry {
 		return &c.Tokens[i]
 	}
 	return nil
+}
+
+// wasRevoked says whether a token was ended before its time.
+func (c *client) wasRevoked(id uint64) bool {
+	e := c.byID(id)
+	return e != nil && e.Revoked
 }
 
 func (c *client) byHash(hash []byte) *tokenEntry {

@@ -51,8 +51,10 @@ func (s *Service) endClient(ctx context.Context, text string, cause Cause, which
 
 // endTokens makes tokens expire now, so that they count for nothing from this
 // transaction on, and then does what the sweep does with expired ones. After a
-// crash in between the sweep does it.
+// crash in between the sweep does it, without the window of an expiry. A caller
+// that goes away ends nothing half way.
 func (s *Service) endTokens(ctx context.Context, c uint64, cause Cause, which func(*tokenEntry) bool) (evicted int, err error) {
+	ctx = context.WithoutCancel(ctx)
 	s.sweeper.expiring.Lock()
 	defer s.sweeper.expiring.Unlock()
 	var due []dueToken
@@ -70,7 +72,7 @@ func (s *Service) endTokens(ctx context.Context, c uint64, cause Cause, which fu
 			if err := t.delete(nameExpiry(e.Expires, e.ID)); err != nil {
 				return err
 			}
-			e.Expires = min(e.Expires, t.now.Unix())
+			e.Expires, e.Revoked = min(e.Expires, t.now.Unix()), true
 			n := nameExpiry(e.Expires, e.ID)
 			if err := t.put(n, cl.Number); err != nil {
 				return err
@@ -86,6 +88,7 @@ func (s *Service) endTokens(ctx context.Context, c uint64, cause Cause, which fu
 	if err != nil || len(due) == 0 {
 		return 0, err
 	}
+	defer s.wakeSweep() // for what fails now
 	if evicted, err = s.evictUncovered(ctx, due, cause, nil); err != nil {
 		return evicted, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -167,8 +168,11 @@ func (s *Service) expireTokens(ctx context.Context) error {
 		if err != nil || len(due) == 0 {
 			return errors.Join(append(faults, err)...)
 		}
-		if _, err := s.evictUncovered(ctx, due, CauseTokenExpired, failed); err != nil {
-			faults = append(faults, err)
+		for _, cause := range []Cause{CauseTokenRevoked, CauseTokenExpired} { // who is out is not uncovered again
+			of := slices.DeleteFunc(slices.Clone(due), func(d dueToken) bool { return d.cause != cause || failed[d.client] })
+			if _, err := s.evictUncovered(ctx, of, cause, failed); err != nil {
+				faults = append(faults, err)
+			}
 		}
 		for _, e := range due {
 			if failed[e.client] {
@@ -190,6 +194,7 @@ type dueToken struct {
 	name   keystore.Name
 	token  uint64
 	client uint64
+	cause  Cause // of the evictions that it leads to
 }
 
 // expired reads the first entries that are due, but those of some clients.
@@ -205,9 +210,15 @@ func (s *Service) expired(but map[uint64]bool) ([]dueToken, error) {
 			if err := cborx.Unmarshal(b, &c); err != nil {
 				return err
 			}
-			if !but[c] {
-				out = append(out, dueToken{name: n, token: n.ID(1), client: c})
+			if but[c] {
+				return nil
 			}
+			d := dueToken{name: n, token: n.ID(1), client: c, cause: CauseTokenExpired}
+			// A record that cannot be read fails the eviction.
+			if cl, err := load[client](r, nameClient(c)); err == nil && cl.wasRevoked(d.token) {
+				d.cause = CauseTokenRevoked
+			}
+			out = append(out, d)
 			return nil
 		})
 	})
@@ -220,6 +231,15 @@ func (s *Service) expired(but map[uint64]bool) ([]dueToken, error) {
 func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Cause, failed map[uint64]bool) (evicted int, err error) {
 	nodes, clients := map[string][]string{}, map[string][]uint64{}
 	var order []string
+	var faults []error
+	fails := func(err error, of ...uint64) {
+		faults = append(faults, err)
+		for _, c := range of {
+			if failed != nil {
+				failed[c] = true
+			}
+		}
+	}
 	err = s.view(func(r reader) error {
 		seen := map[uint64]bool{}
 		for _, d := range due {
@@ -233,31 +253,22 @@ func (s *Service) evictUncovered(ctx context.Context, due []dueToken, cause Caus
 				}
 				nodes[group], clients[group] = append(nodes[group], node), append(clients[group], d.client)
 			}); err != nil {
-				return err
+				fails(s.failed(err), d.client)
 			}
 		}
 		return nil
 	})
-	fails := func(c uint64) {
-		if failed != nil {
-			failed[c] = true
-		}
-	}
 	if err != nil {
 		for _, d := range due {
-			fails(d.client)
+			fails(nil, d.client)
 		}
 		return 0, err
 	}
-	var faults []error
 	for _, group := range order {
 		n, err := s.evictNodes(ctx, group, nodes[group], cause)
 		evicted += n
 		if err != nil && KindOf(err) != KindNotFound {
-			faults = append(faults, fmt.Errorf("group %q: %w", group, err))
-			for _, c := range clients[group] {
-				fails(c)
-			}
+			fails(fmt.Errorf("group %q: %w", group, err), clients[group]...)
 		}
 	}
 	return evicted, errors.Join(faults...)

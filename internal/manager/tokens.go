@@ -61,7 +61,7 @@ func (s *Service) Confirm(ctx context.Context, a *ace.Association) (superseded [
 		a.Number, a.Token.ID = c.NextAssoc, e.ID
 		c.NextAssoc++
 		e.Scope, e.Expires, e.Challenge = a.Token.Scope.Marshal(), a.Token.Expires.Unix(), a.Token.Challenge
-		e.Assoc, e.Material = a.Number, a.Token.Material.ID
+		e.Assoc, e.Material, e.Revoked = a.Number, a.Token.Material.ID, false
 		tokens := len(cl.Tokens)
 		crowded, err := t.crowdedOut(cl, e.ID)
 		if err != nil {
@@ -239,6 +239,7 @@ func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token
 			return err
 		}
 		e.Hash, e.Scope, e.Expires = append([]byte(nil), tok.Hash[:]...), tok.Scope.Marshal(), tok.Expires.Unix()
+		e.Revoked = false
 		if e.Challenge == nil {
 			e.Challenge = tok.Challenge
 		}

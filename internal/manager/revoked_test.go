@@ -1,0 +1,70 @@
+package manager
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/cohort-iot/cohort/keystore"
+)
+
+// cut fails every transaction of one caller but the first.
+type cut struct {
+	Store
+	taken int
+}
+
+func (c *cut) Update(ctx context.Context, fn func(tx *keystore.Tx) error) error {
+	if ctx.Value(interposedKey{}) != nil {
+		if c.taken++; c.taken > 1 {
+			return keystore.ErrNotApplied
+		}
+	}
+	return c.Store.Update(ctx, fn)
+}
+
+// TestCutOff cuts what ends or reduces a token off after its first transaction, as
+// a crash would, in a group that waits for further expiries.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(ctx context.Context, d *device) error{
+		"KG-REM-01 a revoked token": func(ctx context.Context, d *device) error {
+			_, err := d.w.RevokeToken(ctx, d.hash)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			i, marked := w.interpose()
+			i.Store, i.do = &cut{Store: i.Store}, func() {}
+			w.group("g1", func(c *GroupConfig) { c.Windows.Expiry = maxWindow })
+			d, j := w.lamp("a", "g1")
+			if err := do(marked, d); KindOf(err) != KindUnavailable {
+				t.Fatal(err)
+			}
+			w.clock.Advance(time.Second)
+			if err := w.expireTokens(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if g := w.info("g1"); w.member("g1", j.Node) != nil || g.Version != 1 || g.LastCause != CauseTokenRevoked || g.Due != CauseNone {
+				t.Fatalf("it could read on: %+v", g)
+			}
+		})
+	}
+}
+
+func TestRevocationOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	i, marked := w.interpose()
+	w.group("g1", nil)
+	d, _ := w.lamp("a", "g1")
+	gone, cancel := context.WithCancel(marked)
+	i.do = cancel
+	if n, err := w.RevokeToken(gone, d.hash); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if g := w.info("g1"); g.Members != 0 || g.Version != 1 {
+		t.Fatalf("%+v", g)
+	}
+}
