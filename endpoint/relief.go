@@ -64,7 +64,7 @@ func (e *Endpoint) tryNumber(r *Request, x *exchange) (wait time.Duration) {
 		}
 		s, err := e.relief.enter(o, x.sock)
 		if err != nil {
-			return wait
+			return min(wait, reliefRetry)
 		}
 		x.sock = s
 	}
@@ -81,8 +81,17 @@ type reliefs struct {
 	current map[bool]*socket // by address family: IPv4
 	open    map[*socket]struct{}
 	former  []formerPort // oldest first
+	ending  int          // open ones that nobody uses any more
 	stopped bool
 }
+
+// reliefRetry is how long a call waits for others to leave their relief sockets
+// before it looks again.
+const reliefRetry = time.Second
+
+// maxOpenReliefs bounds relief sockets, with those that only wait for what comes
+// late.
+const maxOpenReliefs = 4 * maxReliefs
 
 // formerPort is a port whose Message IDs must not be used again yet.
 type formerPort struct {
@@ -130,12 +139,15 @@ func (r *reliefs) enter(o *outlet, used *socket) (*socket, error) {
 
 // listen opens a socket on a port that was not used for a while.
 func (r *reliefs) listen(addr netip.Addr) (*socket, error) {
-	if r.stopped || len(r.open) >= maxReliefs {
+	if r.stopped || len(r.open)-r.ending >= maxReliefs || len(r.open) >= maxOpenReliefs {
 		return nil, errNoRelief
 	}
 	now := r.e.cfg.Clock.Now()
 	for len(r.former) > 0 && !now.Before(r.former[0].until) {
 		r.former = r.former[1:]
+	}
+	if len(r.former) >= maxFormerPorts {
+		return nil, errNoRelief
 	}
 	var recent []Transport
 	defer func() {
@@ -166,7 +178,7 @@ func (r *reliefs) wasUsed(port uint16) bool {
 			return true
 		}
 	}
-	return len(r.former) >= maxFormerPorts
+	return false
 }
 
 // leave ends the use of a relief socket by a call, if it had one.
@@ -186,11 +198,13 @@ func (r *reliefs) drop(s *socket) {
 	if s.relief.users > 0 || !s.relief.retired {
 		return
 	}
+	r.ending++
 	r.e.cfg.Clock.AfterFunc(reliefLinger, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if _, open := r.open[s]; open && s.relief.users == 0 {
+		if _, open := r.open[s]; open {
 			delete(r.open, s)
+			r.ending--
 			r.former = append(r.former, formerPort{s.local.Port(), r.e.cfg.Clock.Now().Add(r.e.cfg.exchangeLifetime())})
 			s.Close()
 		}
