@@ -84,10 +84,10 @@ func (c *client) byID(id uint64) *tokenEntry {
 	return nil
 }
 
-// wasRevoked says whether a token was ended before its time.
-func (c *client) wasRevoked(id uint64) bool {
+// wasRevoked says whether a token was ended, or its rights were, before its time.
+func (c *client) wasRevoked(id uint64, now time.Time) bool {
 	e := c.byID(id)
-	return e != nil && e.Revoked
+	return e != nil && (e.Revoked || !e.expired(now))
 }
 
 func (c *client) byHash(hash []byte) *tokenEntry {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cohort-iot/cohort/ace"
 	"github.com/cohort-iot/cohort/keystore"
 )
 
@@ -32,6 +33,13 @@ func TestCutOff(t *testing.T) {
 			_, err := d.w.RevokeToken(ctx, d.hash)
 			return err
 		},
+		"rights that an update took away": func(ctx context.Context, d *device) error {
+			tok := &ace.Token{
+				Hash: ace.TokenHash{1, 2, 3}, Issuer: "as", Client: d.name, Scope: ace.Scope{entry("g2", requester)},
+				Expires: d.w.clock.Now().Add(time.Hour),
+			}
+			return d.w.ReplaceToken(ctx, d.caller.Association, tok)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -48,6 +56,18 @@ func TestCutOff(t *testing.T) {
 			}
 			if g := w.info("g1"); w.member("g1", j.Node) != nil || g.Version != 1 || g.LastCause != CauseTokenRevoked || g.Due != CauseNone {
 				t.Fatalf("it could read on: %+v", g)
+			}
+			left := 0
+			err := w.view(func(r reader) error {
+				return r.Scan(nameExpiries(), func(n keystore.Name, _ []byte) error {
+					if n.ID(0) <= uint64(w.clock.Now().Unix()) {
+						left++
+					}
+					return nil
+				})
+			})
+			if err != nil || left != 0 {
+				t.Fatal(left, "intents are left", err)
 			}
 		})
 	}

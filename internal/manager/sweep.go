@@ -215,7 +215,7 @@ func (s *Service) expired(but map[uint64]bool) ([]dueToken, error) {
 			}
 			d := dueToken{name: n, token: n.ID(1), client: c, cause: CauseTokenExpired}
 			// A record that cannot be read fails the eviction.
-			if cl, err := load[client](r, nameClient(c)); err == nil && cl.wasRevoked(d.token) {
+			if cl, err := load[client](r, nameClient(c)); err == nil && cl.wasRevoked(d.token, s.clock.Now()) {
 				d.cause = CauseTokenRevoked
 			}
 			out = append(out, d)

@@ -210,7 +210,8 @@ func padHash(b []byte) (h ace.TokenHash) {
 
 // ReplaceToken implements ace.TokenStore: an update of access rights keeps the
 // association and the challenge and replaces scope and expiry (RFC 9203,
-// Section 4.1). Memberships that the new rights do not cover end.
+// Section 4.1). Memberships that the new rights do not cover end. An entry in the
+// list of expiries, due now, is the intent: the sweep takes up what is left.
 func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token) error {
 	if err := s.ready(); err != nil {
 		return err
@@ -244,8 +245,10 @@ func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token
 			e.Challenge = tok.Challenge
 		}
 		tok.ID = e.ID
-		if err := t.put(nameExpiry(e.Expires, e.ID), cl.Number); err != nil {
-			return err
+		for _, at := range []int64{t.now.Unix(), e.Expires} {
+			if err := t.put(nameExpiry(at, e.ID), cl.Number); err != nil {
+				return err
+			}
 		}
 		if err := t.setIndex(tokenHashes, string(e.Hash), cl.Number); err != nil {
 			return err
@@ -257,7 +260,7 @@ func (s *Service) ReplaceToken(ctx context.Context, assoc uint64, tok *ace.Token
 	if err != nil {
 		return err
 	}
-	s.wakeSweep()
+	defer s.wakeSweep()
 	_, err = s.evictUncovered(ctx, due, CauseTokenRevoked, nil)
 	return err
 }
