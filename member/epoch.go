@@ -155,17 +155,22 @@ func (g *Group) save(ctx context.Context, rec groupRecord, upTo uint64) error {
 // delete removes everything of the group: its keys first, in one effect.
 func (g *Group) delete(ctx context.Context) error {
 	err := g.d.cfg.Store.Update(ctx, func(tx *keystore.Tx) error {
-		names := []keystore.Name{groupName(g.number), windowsName(g.number)}
-		err := tx.Scan(sequencesName(g.number), func(n keystore.Name, _ []byte) error {
-			names = append(names, n)
-			return nil
-		})
-		for _, n := range names {
-			err = errors.Join(err, tx.Delete(n))
-		}
-		return err
+		return errors.Join(tx.Delete(groupName(g.number)), tx.Delete(windowsName(g.number)), g.deleteSequences(tx))
 	})
 	return errors.Join(err, g.deleteAllPeers(ctx))
+}
+
+// deleteSequences removes what is stored of sequence numbers, of every epoch.
+func (g *Group) deleteSequences(tx *keystore.Tx) error {
+	var names []keystore.Name
+	err := tx.Scan(sequencesName(g.number), func(n keystore.Name, _ []byte) error {
+		names = append(names, n)
+		return nil
+	})
+	for _, n := range names {
+		err = errors.Join(err, tx.Delete(n))
+	}
+	return err
 }
 
 // drop gives up the current keying material: the device learned that it missed

@@ -287,6 +287,39 @@ func TestDeviceRestarts(t *testing.T) {
 			}
 		})
 	})
+	t.Run("GO-14.18-1 a monitor keeps one mark of its windows, however often it is stopped in another epoch", func(t *testing.T) {
+		simulate(t, func(t *testing.T, w *world) {
+			w.newGroup("hall", nil)
+			m := w.device("m", monitor)
+			m.join("hall", monitor)
+			sw := w.device("switch", requester)
+			sw.join("hall", requester)
+			for range 3 {
+				w.rekey("hall")
+				time.Sleep(3 * time.Second)
+				if !m.current("hall") {
+					t.Fatalf("%+v", m.of("hall").Status())
+				}
+				m.stop()
+				m.open()
+			}
+			var marks []string
+			w.check(m.store.View(func(r keystore.Reader) error {
+				return r.Scan(keystore.Key("sequence"), func(n keystore.Name, _ []byte) error {
+					marks = append(marks, n.String())
+					return nil
+				})
+			}))
+			if len(marks) != 1 || marks[0] != m.of("hall").SequenceName() {
+				t.Errorf("%v", marks)
+			}
+			sw.ask1("hall")
+			time.Sleep(3 * time.Second)
+			if _, n := m.light.state(); n != 1 {
+				t.Errorf("it heard %d requests", n)
+			}
+		})
+	})
 }
 
 func TestFreshness(t *testing.T) {

@@ -27,9 +27,10 @@ func (g *Group) saveWindows() error {
 	return g.d.cfg.Store.Update(context.Background(), func(tx *keystore.Tx) error {
 		if l.seq == nil {
 			// A monitor has no sequence numbers that would show a store that was
-			// set back; its windows must not come back with one.
+			// set back; its windows must not come back with one. Marks of earlier
+			// epochs are of no use.
 			mark := sequenceName(g.number, rec.Epoch.Serial)
-			if err := errors.Join(tx.Delete(mark), tx.ReserveSequence(mark, 1)); err != nil {
+			if err := errors.Join(g.deleteSequences(tx), tx.ReserveSequence(mark, 1)); err != nil {
 				return err
 			}
 		}
