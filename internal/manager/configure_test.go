@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -263,18 +262,26 @@ func TestChangeOfAlgorithms(t *testing.T) {
 	})
 }
 
-// interposed has something done before the first transaction of one caller.
+// interposed has something done before the first transaction of one caller, or
+// fails the later ones of that caller.
 type interposed struct {
 	Store
-	once sync.Once
-	do   func()
+	begun int
+	do    func()
+	cut   bool
 }
 
 type interposedKey struct{}
 
 func (i *interposed) Update(ctx context.Context, fn func(tx *keystore.Tx) error) error {
 	if ctx.Value(interposedKey{}) != nil {
-		i.once.Do(i.do)
+		i.begun++
+		switch {
+		case i.begun > 1 && i.cut:
+			return keystore.ErrNotApplied
+		case i.begun == 1 && i.do != nil:
+			i.do()
+		}
 	}
 	return i.Store.Update(ctx, fn)
 }
