@@ -164,7 +164,7 @@ func (s *Service) finishConfiguration(ctx context.Context, group string, g uint6
 	if err != nil {
 		return err
 	}
-	if _, err := s.identity(ctx, slot); err != nil { // is there before anybody needs it
+	if err := s.ensureIdentity(ctx, slot); err != nil { // is there before anybody needs it
 		return err
 	}
 	want, since := *h.Next, h.Configured

@@ -47,29 +47,44 @@ func (c GroupConfig) slot() keySlot {
 	return keySlot{Algorithm: c.Signature, Curve: c.keyCurve(), Format: c.CredentialFormat}
 }
 
-// identity gives the Group Manager's key pair for a group's algorithms and makes
-// it at first need. It is called outside any transaction.
-func (s *Service) identity(ctx context.Context, slot keySlot) (*identity, error) {
+// identity gives a key pair of the Group Manager. It makes none: one that is gone
+// was replaced since the group's record was read, so the caller's state is stale.
+func (s *Service) identity(slot keySlot) (*identity, error) {
 	s.keys.mu.Lock()
 	defer s.keys.mu.Unlock()
+	id, err := s.knownIdentity(slot)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return nil, fault(KindUnavailable, errStale, "the Group Manager's key was replaced, try again")
+	}
+	return id, err
+}
+
+// ensureIdentity makes a key pair of the Group Manager if there is none yet, for a
+// group or a generation that is about to use it. It is called outside any
+// transaction.
+func (s *Service) ensureIdentity(ctx context.Context, slot keySlot) error {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	_, err := s.knownIdentity(slot)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return s.makeIdentity(ctx, slot)
+	}
+	return err
+}
+
+// knownIdentity reads a key pair, with s.keys.mu held; keystore.ErrNotFound passes
+// through.
+func (s *Service) knownIdentity(slot keySlot) (*identity, error) {
 	if id := s.keys.keys[slot]; id != nil {
 		return id, nil
 	}
 	var rec *managerKey
 	err := s.view(func(r reader) (err error) {
 		rec, err = load[managerKey](r, nameManagerKey(slot))
-		if errors.Is(err, keystore.ErrNotFound) {
-			return nil
-		}
 		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	if rec == nil {
-		if rec, err = s.makeIdentity(ctx, slot); err != nil {
-			return nil, err
-		}
 	}
 	id, err := rec.decode()
 	if err != nil {
@@ -82,25 +97,31 @@ func (s *Service) identity(ctx context.Context, slot keySlot) (*identity, error)
 	return id, nil
 }
 
-func (s *Service) makeIdentity(ctx context.Context, slot keySlot) (*managerKey, error) {
+// makeIdentity makes a key pair. A generation before the one in use is never made
+// again: it was forgotten.
+func (s *Service) makeIdentity(ctx context.Context, slot keySlot) error {
 	priv, err := cose.GenerateKey(slot.Curve, s.rand)
 	if err != nil {
-		return nil, fault(KindConfiguration, err, "no key can be made for this curve")
+		return fault(KindConfiguration, err, "no key can be made for this curve")
 	}
 	cred, err := s.ownCredential(slot, priv)
 	if err != nil {
-		return nil, fault(KindConfiguration, err, "no credential can be made in this format")
+		return fault(KindConfiguration, err, "no credential can be made in this format")
 	}
-	rec := &managerKey{
-		Schema: recordSchema, Curve: slot.Curve, Format: slot.Format,
-		Private: priv.Secret(), Credential: cred.Bytes(),
-	}
-	err = s.update(ctx, func(t *txn) error {
-		rec.Created = t.now.Unix()
+	return s.update(ctx, func(t *txn) error {
+		used, err := t.keyGeneration(slot)
+		if err != nil {
+			return err
+		}
+		if slot.Generation < used {
+			return fault(KindUnavailable, errStale, "the Group Manager's key was replaced, try again")
+		}
 		t.audit(AuditEvent{Event: "manager.key-made", Detail: slot.String()})
-		return t.put(nameManagerKey(slot), rec)
+		return t.put(nameManagerKey(slot), &managerKey{
+			Schema: recordSchema, Curve: slot.Curve, Format: slot.Format,
+			Private: priv.Secret(), Credential: cred.Bytes(), Created: t.now.Unix(),
+		})
 	})
-	return rec, err
 }
 
 // ownCredential makes a credential of the Group Manager for its key. A CWT or a

@@ -41,7 +41,7 @@ func (s *Service) CreateGroup(ctx context.Context, spec GroupSpec) (GroupInfo, e
 	if err != nil {
 		return GroupInfo{}, err
 	}
-	if _, err := s.identity(ctx, slot); err != nil {
+	if err := s.ensureIdentity(ctx, slot); err != nil {
 		return GroupInfo{}, err
 	}
 	var out GroupInfo
@@ -55,9 +55,14 @@ func (s *Service) CreateGroup(ctx context.Context, spec GroupSpec) (GroupInfo, e
 		if err != nil {
 			return err
 		}
+		// It may have grown meanwhile: then that key was made first.
+		generation, err := t.keyGeneration(slot)
+		if err != nil {
+			return err
+		}
 		h := &head{
 			Schema: recordSchema, Number: c.NextGroup, Name: spec.Name, Description: spec.Description,
-			State: GroupInactive, Config: cfg, Revision: 1, GidNumber: c.NextGid, KeyGeneration: slot.Generation,
+			State: GroupInactive, Config: cfg, Revision: 1, GidNumber: c.NextGid, KeyGeneration: generation,
 			Secret: make([]byte, masterSecretSize), Installed: t.now.Unix(), Expires: t.now.Add(cfg.KeyLifetime).Unix(),
 			NextMember: 1, Created: t.now.Unix(),
 		}

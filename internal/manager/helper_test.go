@@ -215,7 +215,7 @@ func (d *device) evidence(group string, input []byte) []byte {
 		b, err = groupcomm.SignEvidence(d.key, alg, input)
 	} else {
 		var gm *identity
-		if gm, err = d.w.identity(context.Background(), g.Config.slot()); err == nil {
+		if gm, err = d.w.identity(g.Config.slot()); err == nil {
 			b, err = groupcomm.MACEvidence(d.key, gm.credential.PublicKey(), input)
 		}
 	}

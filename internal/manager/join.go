@@ -44,6 +44,9 @@ func (s *Service) Join(ctx context.Context, c Caller, group string, payload []by
 	var seen seenClient
 	for range joinAttempts {
 		p, err := s.prepareJoin(ctx, c, group, payload, &seen)
+		if errors.Is(err, errStale) {
+			continue
+		}
 		if err != nil {
 			return nil, s.refused(c, group, "join", err)
 		}
@@ -95,7 +98,7 @@ func (s *Service) prepareJoin(ctx context.Context, c Caller, group string, paylo
 	if a.roles.Member() == 0 {
 		return nil, refuse(KindForbidden, "the access token allows no role with which one joins")
 	}
-	gm, err := s.identity(ctx, a.head.slot())
+	gm, err := s.identity(a.head.slot())
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ type GroupInfos struct {
 }
 
 // GroupInfos collects the parameters of the named groups; unknown ones are left out.
-func (s *Service) GroupInfos(ctx context.Context, groups []string) (GroupInfos, error) {
+func (s *Service) GroupInfos(_ context.Context, groups []string) (GroupInfos, error) {
 	var out GroupInfos
 	for _, name := range groups {
 		h, err := s.headOf(name)
@@ -76,7 +76,7 @@ func (s *Service) GroupInfos(ctx context.Context, groups []string) (GroupInfos, 
 		case h.State == GroupDeleting:
 			continue
 		}
-		gm, err := s.identity(ctx, h.slot())
+		gm, err := s.identity(h.slot())
 		if err != nil {
 			return GroupInfos{}, err
 		}

@@ -9,7 +9,7 @@ import (
 
 // KDCCred gives a member the Group Manager's credential with a fresh proof over
 // the nonce of the member's latest Join Request (RFC 9594, Section 4.5.1).
-func (s *Service) KDCCred(ctx context.Context, c Caller, group string) (*groupcomm.KDCCred, error) {
+func (s *Service) KDCCred(_ context.Context, c Caller, group string) (*groupcomm.KDCCred, error) {
 	var a *access
 	err := s.serve(c, group, func(_ reader, got *access) error {
 		a = got
@@ -30,13 +30,13 @@ func (s *Service) KDCCred(ctx context.Context, c Caller, group string) (*groupco
 		}
 		pub = cred.PublicKey()
 	}
-	return s.kdcCred(ctx, a, pub, a.member.Challenge)
+	return s.kdcCred(a, pub, a.member.Challenge)
 }
 
 // VerifierKDCCred gives a signature verifier the Group Manager's credential with
 // a signature over the nonce of its request
 // (draft-ietf-ace-key-groupcomm-oscore-21, Section 9.5.2).
-func (s *Service) VerifierKDCCred(ctx context.Context, c Caller, group string, payload []byte) (*groupcomm.KDCCred, error) {
+func (s *Service) VerifierKDCCred(_ context.Context, c Caller, group string, payload []byte) (*groupcomm.KDCCred, error) {
 	var a *access
 	err := s.serve(c, group, func(_ reader, got *access) error {
 		a = got
@@ -49,11 +49,11 @@ func (s *Service) VerifierKDCCred(ctx context.Context, c Caller, group string, p
 	if err != nil {
 		return nil, fault(KindMalformed, err, "the request cannot be read")
 	}
-	return s.kdcCred(ctx, a, nil, q.Nonce)
+	return s.kdcCred(a, nil, q.Nonce)
 }
 
-func (s *Service) kdcCred(ctx context.Context, a *access, pub *cose.PublicKey, nonce []byte) (*groupcomm.KDCCred, error) {
-	gm, err := s.identity(ctx, a.head.slot())
+func (s *Service) kdcCred(a *access, pub *cose.PublicKey, nonce []byte) (*groupcomm.KDCCred, error) {
+	gm, err := s.identity(a.head.slot())
 	if err != nil {
 		return nil, err
 	}

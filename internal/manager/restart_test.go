@@ -17,7 +17,7 @@ func TestRestart(t *testing.T) {
 	ctx := context.Background()
 	before := w.group("g1", nil)
 	gm := func() []byte {
-		id, err := w.identity(ctx, w.info("g1").Config.slot())
+		id, err := w.identity(w.info("g1").Config.slot())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,7 +44,7 @@ func (s *Service) RotateIdentity(ctx context.Context, name string) (rekeyed int,
 	}
 	old := slot.Generation
 	slot.Generation++
-	if _, err := s.identity(ctx, slot); err != nil {
+	if err := s.ensureIdentity(ctx, slot); err != nil {
 		return 0, err
 	}
 	err = s.update(ctx, func(t *txn) error {
@@ -99,7 +99,7 @@ func (s *Service) adoptKeys(ctx context.Context) (rekeyed int, err error) {
 	for _, h := range behind {
 		slot, err := s.currentSlot(h.Config.slot())
 		if err == nil {
-			_, err = s.identity(ctx, slot) // is there before anybody needs it
+			err = s.ensureIdentity(ctx, slot) // is there before anybody needs it
 		}
 		if err == nil {
 			_, err = s.Rekey(ctx, h.Name, CauseManagerKey)

@@ -66,7 +66,7 @@ func TestRotateIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		slot.Generation++
-		if _, err := w.identity(ctx, slot); err != nil {
+		if err := w.ensureIdentity(ctx, slot); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.update(ctx, func(x *txn) error { return x.put(nameManagerKeyGeneration(slot), slot.Generation) }); err != nil {

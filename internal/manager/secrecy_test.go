@@ -28,7 +28,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 	}
 	w.net.wait(t, 1)
 	eventually(t, "confirmed", func() bool { return len(w.pending("g1")) == 0 })
-	gm, err := w.identity(ctx, w.info("g1").Config.slot())
+	gm, err := w.identity(w.info("g1").Config.slot())
 	if err != nil {
 		t.Fatal(err)
 	}

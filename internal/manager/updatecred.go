@@ -33,7 +33,7 @@ func (s *Service) UpdateCredential(ctx context.Context, c Caller, group, node st
 	if err != nil {
 		return fault(KindMalformed, err, "the request cannot be read")
 	}
-	gm, err := s.identity(ctx, a.head.slot())
+	gm, err := s.identity(a.head.slot())
 	if err != nil {
 		return err
 	}
