@@ -33,9 +33,11 @@ func (h *held) ProtectRequest(m message.Message) (message.Message, endpoint.Resp
 	return m, nil, nil
 }
 
-// accepted is the next connection, after its first messages.
+// accepted is the next connection, after its first messages. It has to come in 15 s.
 func accepted(t *testing.T, l net.Listener) *rawStream {
 	t.Helper()
+	late := time.AfterFunc(15*time.Second, func() { l.Close() })
+	defer late.Stop()
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)

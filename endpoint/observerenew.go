@@ -68,6 +68,16 @@ func (o *observation) register(reg registration) {
 		return
 	}
 	if s.lost {
+		if reg.x.reuse { // it went to the connection that ended meanwhile
+			o.e.end(reg.x)
+			s.waiting, s.due = false, o.e.cfg.Clock.Now()
+			return
+		}
+		for _, old := range s.attempts {
+			if old != o.x {
+				o.e.end(old)
+			}
+		}
 		o.e.end(o.x)
 		o.x, s.attempts, s.lost = reg.x, nil, false
 	}
@@ -109,13 +119,16 @@ func (o *observation) failuresAndTimes() {
 	now := o.e.cfg.Clock.Now()
 	for _, f := range failures {
 		for _, s := range o.byKey {
+			ended := errors.Is(f.err, ErrConnection)
 			switch {
 			case s.waiting && s.attempts[0] == f.x:
+				s.lost = s.lost || ended
 				o.unanswered(s, f.err)
-			case f.x == o.x && errors.Is(f.err, ErrConnection) && s.heard && !s.ended:
+			case f.x == o.x && ended && s.heard && !s.ended:
 				// The observation ended with its connection (RFC 8323,
-				// Section 7.4): register in a new one, with another token.
-				s.lost, s.due = true, now
+				// Section 7.4), and so did what waits for an answer there: register
+				// in a new one, with another token.
+				s.lost, s.waiting, s.due = true, false, now
 			}
 		}
 	}
