@@ -84,10 +84,10 @@ func TestObserveLost(t *testing.T) {
 		})
 	})
 	t.Run("and the next one, before it brought an answer", func(t *testing.T) {
-		observed(t, 0, func(t *testing.T, l net.Listener, r *rawStream, token message.Token, w *watcher, _ *held) {
+		observed(t, 0, func(t *testing.T, l net.Listener, r *rawStream, _ message.Token, w *watcher, _ *held) {
 			r.Close()
 			r = accepted(t, l)
-			token = registration(t, r)
+			token := registration(t, r)
 			r.Close()
 			if s := w.next(time.Second); !errors.Is(s.err, endpoint.ErrStale) || !errors.Is(s.err, endpoint.ErrConnection) {
 				t.Fatalf("%+v", s)
