@@ -77,8 +77,21 @@ func TestGarbageCostsNothing(t *testing.T) {
 	})
 	const times = 2500
 
+	// settle waits until what came before has written all it writes.
+	settle := func() {
+		var seen int64
+		quiet := 0
+		eventually(t, "quiet", func() bool {
+			if n := effects.n.Load(); n != seen {
+				seen, quiet = n, 0
+			}
+			quiet++
+			return quiet == 50
+		})
+	}
 	flood := func(t *testing.T, c Caller, payload []byte, want Kind) (proved, stored int64) {
 		t.Helper()
+		settle()
 		p, e := proofs.all(), effects.n.Load()
 		for range times {
 			_, err := w.Join(ctx, c, "g1", payload)
