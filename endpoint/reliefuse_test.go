@@ -41,6 +41,7 @@ func TestReliefUse(t *testing.T) {
 				t.Fatalf("%d sockets", n)
 			}
 			time.Sleep(reliefLinger + time.Second)
+			synctest.Wait()
 			if e.relief.ending != 0 || len(e.relief.open) != 1 {
 				t.Fatalf("%d are left, %d ending", len(e.relief.open), e.relief.ending)
 			}
